@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A blocking varlink client: one connection, calls in order. Generated stubs wrap varlink_client_call().
+ *
+ * Not locked: one thread at a time. Pipelining: send several, then receive as often.
+ */
+
+#include "base/arena.h"
+#include "varlink/interface.h"
+
+typedef struct VarlinkClient VarlinkClient;
+
+typedef enum VarlinkCallFlags {
+        VARLINK_CALL_MORE = 1 << 0,
+        VARLINK_CALL_ONEWAY = 1 << 1,
+        VARLINK_CALL_UPGRADE = 1 << 2,
+} VarlinkCallFlags;
+
+/* One reply message. */
+typedef struct VarlinkReply {
+        json_t *message;    /* owned */
+        const char *error;  /* qualified error name, or NULL; borrowed from the message */
+        json_t *parameters; /* an object or NULL; borrowed from the message */
+        bool continues;
+} VarlinkReply;
+
+#define VARLINK_REPLY_INIT \
+        { .message = NULL }
+void varlink_reply_done(VarlinkReply *reply);
+
+/** varlink_client_connect() - @address as in varlink/address.h; `exec:` starts the service; 0 or -errno */
+int varlink_client_connect(VarlinkClient **ret, const char *address);
+/** varlink_client_new_fd() - speak on a connected stream socket */
+int varlink_client_new_fd(VarlinkClient **ret, int take_fd);
+/** varlink_client_free() - closes; a service started by `exec:` is waited for; returns NULL */
+VarlinkClient *varlink_client_free(VarlinkClient *client);
+DEFINE_CLEANUP(VarlinkClient, varlink_client_free);
+
+int varlink_client_fd(const VarlinkClient *client);
+/** varlink_client_take_fd() - the bare socket, after an upgrade: nothing past the reply's NUL was read */
+int varlink_client_take_fd(VarlinkClient *client);
+
+/** varlink_client_send() - one request; @method is qualified, @parameters may be NULL; 0 or -errno */
+int varlink_client_send(VarlinkClient *client, const char *method, json_t *parameters,
+                        unsigned flags);
+/** varlink_client_receive() - one reply; -EPIPE when the service hung up, -EBADMSG when it is no reply */
+int varlink_client_receive(VarlinkClient *client, VarlinkReply *ret);
+
+/**
+ * varlink_client_call() - one typed call; generated stubs wrap this
+ * @ret_reply: holds the message that strings of @out point into; the caller's to free
+ *
+ * Returns 0; 1 when the service answered with an error (ret_reply->error); -errno otherwise.
+ */
+int varlink_client_call(VarlinkClient *client, const VlInterface *interface, const VlMethod *method,
+                        const void *in, Arena *arena, void *out, VarlinkReply *ret_reply);

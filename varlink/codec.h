@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Between JSON and the typed structs of an interface: one table walker for every interface.
+ *
+ * Unknown members are ignored; a missing or null member means the zero value ("" for a string, {} for
+ * an object, the first constant for an enum). A member of another JSON type is refused with its path
+ * from the top: `create.resources.cpus`, `create.devices[3]`, `create.env["A"]`.
+ */
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "varlink/interface.h"
+
+#define CODEC_PATH_MAX   256
+#define CODEC_DEPTH_MAX  64                 /* nesting of arrays and objects in one message */
+#define CODEC_MEMORY_MAX (64 * 1024 * 1024) /* what one message may become in C structs */
+
+typedef enum CodecFlags {
+        CODEC_STRICT = 0,
+        CODEC_LENIENT_BOOL = 1 << 0, /* "true" and "false" count as booleans */
+} CodecFlags;
+
+/**
+ * codec_decode() - read a JSON object into a typed struct
+ * @type:   the struct's type
+ * @object: borrowed; strings and objects of the result point into it, so it must outlive the result
+ * @flags:  CodecFlags
+ * @arena:  owns arrays, maps and nullable values; its limit bounds what a peer can make of few bytes
+ * @struct_out: @type->size zeroed bytes
+ * @path:   on -EINVAL the path of the member that was refused, "parameters" when @object is no object
+ *
+ * Returns 0, -EINVAL (wrong type, NUL byte in a string, unknown enum value, integer out of range or
+ * not exact), -E2BIG (arena limit), -ENOMEM.
+ */
+int codec_decode(const VlType *type, json_t *object, unsigned flags, Arena *arena, void *struct_out,
+                 char path[static CODEC_PATH_MAX]);
+
+/**
+ * codec_encode() - append the struct as one compact JSON object
+ *
+ * Null members are left out. Floats print the shortest text that reads back to the same bits and
+ * always look like floats; NaN and infinities, which JSON lacks, print as null. Strings that are not
+ * valid UTF-8 (file names, log lines) have each bad byte replaced by U+FFFD. A NULL string where the
+ * type is not nullable prints as "". Failure is the buffer's.
+ */
+void codec_encode(const VlType *type, const void *struct_in, Buffer *buffer);
+
+/** codec_encode_string() - append one JSON string literal of @size bytes, with the same replacement */
+void codec_encode_string(const char *s, size_t size, Buffer *buffer);
