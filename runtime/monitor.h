@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * conmon: the small process that stays with a container, holds its terminal and pipes, writes its log,
+ * and leaves the exit code in a file. It outlives the engine.
+ */
+
+#include <sys/types.h>
+
+#include "runtime/runtime.h"
+
+typedef struct MonitorOptions {
+        const char *id;
+        const char *name;
+        const char *bundle;   /* holds config.json; conmon makes attach, ctl, winsz here */
+        const char *run_dir;  /* pidfile, conmon.pid, oci-log go here */
+        const char *log_path; /* k8s-file; NULL: no log */
+        int64_t log_size_max; /* bytes, 0: no limit */
+        bool wants_terminal;
+        bool wants_stdin;
+        bool leaves_stdin_open;
+        const char *conmon_pidfile; /* NULL: <run_dir>/conmon.pid */
+        const char *const
+                *exit_command; /* NULL-terminated argv run by conmon after the exit, or NULL */
+        const char *
+                cgroup_parent; /* NULL: conmon stays in a cgroup of its own beside the containers */
+} MonitorOptions;
+
+typedef struct MonitorResult {
+        pid_t pid;          /* the container's init, waiting for runtime_start() */
+        uint64_t pid_start; /* /proc/PID/stat field 22 */
+        pid_t monitor_pid;
+        uint64_t monitor_start;
+} MonitorResult;
+
+/**
+ * monitor_create() - start conmon, which has the runtime create the container from the bundle
+ *
+ * When it fails nothing is left: no process, no runtime state. ERR_RUNTIME with the runtime's own
+ * message (e.g. that the command does not exist in the image), ERR_TIMEOUT, ERR_IO.
+ */
+int monitor_create(const Runtime *runtime, const MonitorOptions *options, MonitorResult *ret,
+                   Error *err);
+
+/** monitor_clean() - remove what conmon leaves in the bundle and run dir after the container ended: fifos, pidfiles, exit file, oom mark */
+void monitor_clean(const Runtime *runtime, const char *id, const char *bundle, const char *run_dir);
+
+/** process_start_time() - field 22 of /proc/PID/stat; 0 or -errno (-ESRCH: gone) */
+int process_start_time(pid_t pid, uint64_t *ret);
+
+/** process_is_same() - whether @pid lives and began at @start */
+bool process_is_same(pid_t pid, uint64_t start);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The OCI runtime (crun, runc) as a program: chosen once, then one short process per verb.
+ *
+ * Its own words reach the caller: on failure the message of its JSON log, else its stderr, becomes the
+ * error's text (ERR_RUNTIME, subject = container id). Blocking; worker threads only.
+ */
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+typedef struct Runtime {
+        char *path;         /* absolute, executable */
+        char *name;         /* last component of the path: "crun", "runc" */
+        char *monitor_path; /* conmon, absolute */
+        char *exits_dir;    /* conmon writes <exits_dir>/<id> when a container ends */
+        bool systemd_cgroup;
+} Runtime;
+
+typedef struct RuntimeOptions {
+        const char *path; /* what the user asked for, or NULL: choose */
+        const char *const *
+                candidates; /* NULL-terminated paths to try, in order; NULL: crun then runc in the usual places */
+        const char *monitor_path; /* NULL: conmon in the usual places */
+        const char *exits_dir;
+        bool systemd_cgroup;
+} RuntimeOptions;
+
+/**
+ * runtime_open() - choose and check the runtime and the monitor; starts no process
+ * @ret_notice: heap sentence when a candidate was passed over for a reason worth logging (crun on a
+ *              hybrid cgroup layout with controllers on the v2 side), else NULL
+ *
+ * ERR_UNSUPPORTED when none is usable: the text says what was tried.
+ */
+int runtime_open(Runtime **ret, const RuntimeOptions *options, char **ret_notice, Error *err);
+Runtime *runtime_free(Runtime *runtime);
+DEFINE_CLEANUP(Runtime, runtime_free);
+
+/** runtime_start() - run the user's process of a created container */
+int runtime_start(const Runtime *runtime, const char *id, Error *err);
+/** runtime_kill() - signal the container's init */
+int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err);
+int runtime_pause(const Runtime *runtime, const char *id, Error *err);
+int runtime_resume(const Runtime *runtime, const char *id, Error *err);
+/** runtime_delete() - forget the container and remove its cgroup; @force kills it first; unknown is fine */
+int runtime_delete(const Runtime *runtime, const char *id, bool force, Error *err);
+
+typedef enum RuntimeStatus {
+        RUNTIME_STATUS_UNKNOWN, /* the runtime does not know this id */
+        RUNTIME_STATUS_CREATED,
+        RUNTIME_STATUS_RUNNING,
+        RUNTIME_STATUS_PAUSED,
+        RUNTIME_STATUS_STOPPED,
+} RuntimeStatus;
+
+/** runtime_state() - ask the runtime; for recovery and doubt, not for hot paths */
+int runtime_state(const Runtime *runtime, const char *id, RuntimeStatus *ret, pid_t *ret_pid,
+                  Error *err);
