@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The images of a store as users see them: found by what they type, listed with what they look for.
+ *
+ * The store's records are the truth and are read at each call; what their configs say never changes
+ * (an image's id is its config's digest), so parsed configs are kept by id. Thread-safe; like the store
+ * it may wait for other tools' locks, so never on the loop.
+ */
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "oci/image_config.h"
+#include "storage/store.h"
+
+typedef struct ImageCatalog ImageCatalog;
+
+/* Bounds of the cache of parsed configs. When full, what is in it stays until its image is gone: lists
+ * walk all images in the same order, and making room for the newest would evict each just before its use. */
+#define IMAGE_CACHE_ENTRIES_MAX 4096
+#define IMAGE_CACHE_BYTES_MAX   (16 * 1024 * 1024) /* of config text */
+
+/** image_catalog_new() - @store is borrowed and must outlive the catalog */
+ImageCatalog *image_catalog_new(Store *store);
+ImageCatalog *image_catalog_free(ImageCatalog *catalog);
+DEFINE_CLEANUP(ImageCatalog, image_catalog_free);
+
+/** image_catalog_store() - borrowed */
+Store *image_catalog_store(const ImageCatalog *catalog);
+
+/* --- lookup ------------------------------------------------------------------------------------ */
+
+typedef struct ImageMatch {
+        StoreImage *image; /* referenced */
+        char *name;        /* which of its names was meant; NULL: found by id or digest */
+} ImageMatch;
+
+#define IMAGE_MATCH_INIT \
+        { .image = NULL }
+
+void image_match_done(ImageMatch *match);
+#define _cleanup_image_match_ _cleanup_(image_match_done)
+
+/**
+ * image_lookup() - the image that a user's word means, and how it was meant
+ * @name: id, `sha256:<id>`, name or id prefix; `docker://` and `containers-storage:` before it are skipped
+ *
+ * In this order, the first that matches wins: full id; the name exactly; below localhost; below
+ * docker.io; by its last path components in any registry; id prefix. `:latest` is assumed where neither
+ * tag nor digest is given; `name@digest` wants an image of that name's repository with that digest.
+ * Errors: ERR_IMAGE_NOT_FOUND (subject = @name as given; also for "" and what is no reference),
+ * ERR_AMBIGUOUS (text lists the matches), those of store_images().
+ */
+int image_lookup(ImageCatalog *catalog, const char *name, ImageMatch *ret, Error *err);
+
+/** image_find() - the same, when only the image is wanted; @ret is referenced */
+int image_find(ImageCatalog *catalog, const char *name, StoreImage **ret, Error *err);
+
+/* --- what an image says of itself -------------------------------------------------------------- */
+
+/* Immutable, reference-counted, shared by all who ask. */
+typedef struct ImageDetails {
+        ImageConfig config;
+        int64_t layers_size;   /* bytes of all its layers' uncompressed tars */
+        size_t config_bytes;   /* of the document, for the cache's bound */
+        unsigned n_references; /* atomic */
+} ImageDetails;
+
+ImageDetails *image_details_ref(ImageDetails *details);
+ImageDetails *image_details_unref(ImageDetails *details);
+DEFINE_CLEANUP(ImageDetails, image_details_unref);
+
+/**
+ * image_details() - the parsed config of an image; @ret is referenced
+ *
+ * The document is checked against the digest it is stored under.
+ * Errors: ERR_CORRUPT (no config, or one that is not what its digest says), ERR_INVALID, ERR_LIMIT, ERR_IO.
+ */
+int image_details(ImageCatalog *catalog, const StoreImage *image, ImageDetails **ret, Error *err);
+
+/**
+ * image_size() - bytes, as podman and the original count them: every layer's uncompressed tar, and every
+ * document that is stored with the image (manifests, config, signatures)
+ */
+int64_t image_size(const StoreImage *image, const ImageDetails *details);
+
+/* What ListImages and GetImage show; everything is owned by the arena that was given. */
+typedef struct ImageSummary {
+        const char *id;
+        char **repo_tags; /* full names with a tag */
+        size_t repo_tags_count;
+        char **repo_digests; /* `domain/path@sha256:...`, one for each repository */
+        size_t repo_digests_count;
+        int64_t created_ns;
+        int64_t size;       /* bytes, see image_size() */
+        const Pair *labels; /* sorted by key */
+        size_t labels_count;
+} ImageSummary;
+
+/**
+ * image_list() - every image of the store, in the store's order (oldest record first)
+ *
+ * An image whose config is broken or gone is listed by what its record says: a list never fails for one
+ * image's sake.
+ */
+int image_list(ImageCatalog *catalog, Arena *arena, ImageSummary **ret, size_t *ret_count,
+               Error *err);
+
+/** image_summarize() - the same for one image */
+int image_summarize(ImageCatalog *catalog, const StoreImage *image, Arena *arena, ImageSummary *ret,
+                    Error *err);
