@@ -17,7 +17,8 @@
  * The generator spells arrays and maps as anonymous structs with typed pointers of the same layout.
  *
  * A struct begins with `uint64_t present[N]`, one bit for each field in the order of the IDL, set by
- * the decoder when the member was there and not null (VL_HAS). The encoder ignores it.
+ * the decoder when the member was there and not null (VL_HAS). The encoder ignores it. N is at least 1,
+ * so a struct without fields is no special case.
  */
 
 #include <jansson.h>
@@ -38,12 +39,13 @@ typedef enum VlKind {
         _VL_KIND_MAX,
 } VlKind;
 
-typedef struct VlArray {
+/* These two look at structs of the generator, whose pointers have other types. */
+typedef struct __attribute__((may_alias)) VlArray {
         void *items;
         size_t count;
 } VlArray;
 
-typedef struct VlMap {
+typedef struct __attribute__((may_alias)) VlMap {
         const char **keys;
         void *values; /* NULL for a set, [string]() */
         size_t count;
@@ -61,12 +63,23 @@ struct VlType {
         VlKind kind;
         bool is_nullable;
         size_t size; /* bytes one value takes in C, not nullable: array stride, struct size */
-        const VlType *element; /* array, map */
+        const VlType *element; /* array, map; NULL for a set */
         const VlField *fields; /* struct, in the order of the IDL */
         size_t fields_count;
         const char *const *values; /* enum, in the order of the IDL */
         size_t values_count;
 };
+
+/** vl_type_is_pointer() - whether a value is kept as a pointer to itself; NULL is null */
+static inline bool vl_type_is_pointer(const VlType *type) {
+        return type->is_nullable && type->kind != VL_STRING && type->kind != VL_OBJECT &&
+               type->kind != VL_ARRAY && type->kind != VL_MAP;
+}
+
+/** vl_type_slot_size() - bytes a value takes in a struct or as an element of an array or a map */
+static inline size_t vl_type_slot_size(const VlType *type) {
+        return vl_type_is_pointer(type) ? sizeof(void *) : type->size;
+}
 
 typedef struct VlMethod {
         const char *name;      /* bare: "Ping" */
