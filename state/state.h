@@ -15,13 +15,17 @@
 
 #include "base/error.h"
 
+#define STATE_CONFIG_MAX (16 * 1024 * 1024) /* bytes of one container's configuration */
+
 typedef struct State State;
 
 /**
  * state_open() - open or make the database and bring its schema up to date
- * @path: file; `-wal` and `-shm` stand beside it
+ * @path: file; `-wal` and `-shm` stand beside it; its folder exists
  *
- * ERR_CORRUPT (not a database, or a schema newer than this program knows: nothing is changed), ERR_IO.
+ * One engine per file: the caller holds the store's lock. Cost: 0.3 ms, plus what a crash left in the
+ * log (at most 1 MB). ERR_CORRUPT (not a database, or a schema newer than this program knows: nothing
+ * is changed), ERR_NO_SPACE, ERR_IO.
  */
 int state_open(State **ret, const char *path, Error *err);
 State *state_close(State *state);
@@ -70,18 +74,28 @@ typedef struct ContainerRow {
         ContainerRun run;
 } ContainerRow;
 
-/** state_containers_load() - call @func for every row, in order of id; stops and fails when it returns < 0 */
+/**
+ * state_containers_load() - call @func for every row, in order of id
+ *
+ * Stops and fails when @func returns < 0. @func runs under the lock: it must not call into state/.
+ * Errors: ERR_CORRUPT (subject = the id), ERR_IO, and what @func sets.
+ */
 int state_containers_load(State *state,
                           int (*func)(const ContainerRow *row, void *userdata, Error *err),
                           void *userdata, Error *err);
 
-/** state_container_insert() - add; ERR_EXISTS (subject = the name or id that is taken) */
+/*
+ * The changes below are each one transaction that a crash of the engine cannot take back once it was
+ * answered. Any thread. All can fail with ERR_NO_SPACE, ERR_CORRUPT and ERR_IO, and then change nothing.
+ */
+
+/** state_container_insert() - add; ERR_EXISTS (subject = the name or id that is taken), ERR_LIMIT */
 int state_container_insert(State *state, const ContainerRow *row, Error *err);
 
-/** state_container_update() - replace all of a row's run part in one transaction; ERR_CONTAINER_NOT_FOUND */
+/** state_container_update() - replace all of a row's run part, but a hidden row's intent; ERR_CONTAINER_NOT_FOUND */
 int state_container_update(State *state, const char *id, const ContainerRun *run, Error *err);
 
-/** state_container_hide() - set the intent to remove and free the name for others, in one transaction */
+/** state_container_hide() - set the intent to remove, for good, and free the name; ERR_CONTAINER_NOT_FOUND */
 int state_container_hide(State *state, const char *id, Error *err);
 
 /** state_container_delete() - remove the row; a missing one is fine */

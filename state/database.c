@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The connection, its settings and its failures.
+ *
+ * WAL with synchronous=NORMAL: a commit is one append to the log without waiting for the disk. It
+ * survives a crash of the engine at any point; a power cut may lose the newest commits but never
+ * damages the file, and the containers they spoke of did not survive it either.
+ *
+ * The file's header is looked at before SQLite may touch it, so that a file that is something else, or
+ * comes from a newer engine, stays as it is to the byte. Nothing else may open the file while the
+ * connection lives: closing any descriptor of it would drop SQLite's POSIX locks.
+ */
+
+#include "state/database.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+
+static pthread_once_t configured = PTHREAD_ONCE_INIT;
+
+/* Statistics would take a process-wide lock at every allocation. Fails only if SQLite runs already. */
+static void configure_once(void) {
+        (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+static ErrorKind kind_of(int code) {
+        switch (code & 0xff) {
+        case SQLITE_FULL:
+                return ERR_NO_SPACE;
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+                return ERR_CORRUPT;
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+                return ERR_IN_USE;
+        case SQLITE_TOOBIG:
+                return ERR_LIMIT;
+        default:
+                return ERR_IO;
+        }
+}
+
+int database_fail(Database *database, const char *subject, Error *err, const char *fmt, ...) {
+        int code = sqlite3_extended_errcode(database->handle);
+        char what[256];
+        va_list args;
+
+        va_start(args, fmt);
+        vsnprintf(what, sizeof(what), fmt, args);
+        va_end(args);
+
+        int errnum = sqlite3_system_errno(database->handle);
+        ErrorKind kind = kind_of(code);
+        if (kind == ERR_IO && errnum > 0)
+                return error_errno(err, ERR_IO, errnum, subject, "%s in %s", what, database->path);
+        return error_set(err, kind, subject, "%s in %s: %s", what, database->path,
+                         sqlite3_errmsg(database->handle));
+}
+
+static int refuse_newer(const char *path, int version, Error *err) {
+        return error_set(err, ERR_CORRUPT, path,
+                         "%s has schema version %d, and this engine knows versions up to %d: "
+                         "it was written by a newer one",
+                         path, version, database_schema_version());
+}
+
+static int refuse_foreign(const char *path, Error *err) {
+        return error_set(err, ERR_CORRUPT, path, "%s is not a database of this engine", path);
+}
+
+static int big_endian_32(const unsigned char *p) {
+        return (int)((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]);
+}
+
+/* Source: sqlite.org/fileformat2.html section 1.3: magic at 0, user version at 60, application id at 68. */
+static int check_header(const char *path, Error *err) {
+        unsigned char header[100];
+        _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+
+        if (fd < 0)
+                return error_errno(err, ERR_IO, errno, path, "cannot open %s", path);
+        ssize_t n = fd_read_full(fd, header, sizeof(header));
+        if (n < 0)
+                return error_errno(err, ERR_IO, (int)-n, path, "cannot read %s", path);
+        if (n == 0)
+                return 0;
+        if (n < (ssize_t)sizeof(header) || memcmp(header, "SQLite format 3", 16) != 0)
+                return refuse_foreign(path, err);
+        /* Both are zero while the first migration stands in the log only. */
+        int application_id = big_endian_32(header + 68);
+        if (application_id != 0 && application_id != DATABASE_APPLICATION_ID)
+                return refuse_foreign(path, err);
+        int version = big_endian_32(header + 60);
+        if (version > database_schema_version())
+                return refuse_newer(path, version, err);
+        return 0;
+}
+
+static int read_number(Database *database, const char *sql, int *ret, Error *err) {
+        _cleanup_statement_ sqlite3_stmt *statement = database_prepare(database, sql, err);
+
+        if (!statement)
+                return -1;
+        if (sqlite3_step(statement) != SQLITE_ROW)
+                return database_fail(database, database->path, err, "cannot read the header");
+        *ret = sqlite3_column_int(statement, 0);
+        return 0;
+}
+
+int database_read_version(Database *database, int *ret_application_id, int *ret_version,
+                          Error *err) {
+        if (read_number(database, "PRAGMA application_id", ret_application_id, err) < 0)
+                return -1;
+        return read_number(database, "PRAGMA user_version", ret_version, err);
+}
+
+/* What the log holds counts too; it may be ahead of the header after a crash. */
+static int check_content(Database *database, Error *err) {
+        int application_id, version, tables;
+
+        if (database_read_version(database, &application_id, &version, err) < 0 ||
+            read_number(database, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0)
+                return -1;
+        bool is_new = application_id == 0 && version == 0 && tables == 0;
+        if (!is_new && application_id != DATABASE_APPLICATION_ID)
+                return refuse_foreign(database->path, err);
+        if (version > database_schema_version())
+                return refuse_newer(database->path, version, err);
+        return 0;
+}
+
+static int apply_settings(Database *database, Error *err) {
+        char text[64];
+        _cleanup_statement_ sqlite3_stmt *journal =
+                database_prepare(database, "PRAGMA journal_mode=WAL", err);
+
+        if (!journal)
+                return -1;
+        if (sqlite3_step(journal) != SQLITE_ROW)
+                return database_fail(database, database->path, err, "cannot start the log");
+        const char *mode = (const char *)sqlite3_column_text(journal, 0);
+        if (!mode || strcmp(mode, "wal") != 0)
+                return error_set(
+                        err, ERR_UNSUPPORTED, database->path,
+                        "cannot use a write-ahead log for %s: its filesystem has no shared "
+                        "memory",
+                        database->path);
+
+        snprintf(text, sizeof(text), "PRAGMA cache_size=-%d", DATABASE_CACHE_KB);
+        if (sqlite3_exec(database->handle, text, NULL, NULL, NULL) != SQLITE_OK)
+                return database_fail(database, database->path, err, "cannot size the cache");
+        (void)sqlite3_wal_autocheckpoint(database->handle, DATABASE_WAL_PAGES);
+        return database_execute(database,
+                                "PRAGMA synchronous=NORMAL;"
+                                "PRAGMA foreign_keys=ON;"
+                                "PRAGMA mmap_size=0;"
+                                "PRAGMA temp_store=MEMORY;"
+                                "PRAGMA trusted_schema=OFF;"
+                                "PRAGMA secure_delete=FAST",
+                                err);
+}
+
+int database_open(Database *database, const char *path, Error *err) {
+        (void)pthread_once(&configured, configure_once);
+        (void)pthread_mutex_init(&database->lock, NULL);
+        database->path = xstrdup(path);
+
+        if (check_header(path, err) < 0)
+                return -1;
+        int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+        if (sqlite3_open_v2(path, &database->handle, flags, NULL) != SQLITE_OK)
+                return database_fail(database, path, err, "cannot open the database");
+        (void)sqlite3_busy_timeout(database->handle, DATABASE_BUSY_TIMEOUT_MS);
+        (void)sqlite3_db_config(database->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+
+        /* A file that is refused must stay as it is: closing must not fold the log into it. */
+        (void)sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        if (check_content(database, err) < 0)
+                return -1;
+        (void)sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+
+        if (apply_settings(database, err) < 0)
+                return -1;
+        return database_migrate(database, err);
+}
+
+void database_close(Database *database) {
+        for (size_t i = 0; i < database->statements_count; i++)
+                (void)sqlite3_finalize(database->statements[i].handle);
+        free(database->statements);
+        if (database->handle)
+                (void)sqlite3_close(database->handle); /* fails only with statements left open */
+        free(database->path);
+        (void)pthread_mutex_destroy(&database->lock);
+        memset(database, 0, sizeof(*database));
+}
+
+sqlite3_stmt *database_prepare(Database *database, const char *sql, Error *err) {
+        for (size_t i = 0; i < database->statements_count; i++)
+                if (database->statements[i].sql == sql)
+                        return database->statements[i].handle;
+
+        sqlite3_stmt *handle = NULL;
+        if (sqlite3_prepare_v3(database->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle,
+                               NULL) != SQLITE_OK) {
+                (void)database_fail(database, database->path, err, "cannot prepare a statement");
+                return NULL;
+        }
+        GROW(database->statements, database->statements_count, database->statements_capacity);
+        database->statements[database->statements_count++] = (DatabaseStatement){ sql, handle };
+        return handle;
+}
+
+int database_execute(Database *database, const char *sql, Error *err) {
+        if (sqlite3_exec(database->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+                return database_fail(database, database->path, err, "cannot run a statement");
+        return 0;
+}
+
+static int step_once(Database *database, const char *sql, const char *what, Error *err) {
+        _cleanup_statement_ sqlite3_stmt *statement = database_prepare(database, sql, err);
+
+        if (!statement)
+                return -1;
+        if (sqlite3_step(statement) != SQLITE_DONE)
+                return database_fail(database, database->path, err, "cannot %s a transaction",
+                                     what);
+        return 0;
+}
+
+static int change_locked(Database *database,
+                         int (*change)(Database *database, const void *request, Error *err),
+                         const void *request, Error *err) {
+        if (step_once(database, "BEGIN IMMEDIATE", "begin", err) < 0)
+                return -1;
+        if (change(database, request, err) >= 0 &&
+            step_once(database, "COMMIT", "commit", err) >= 0)
+                return 0;
+        /* Some failures have rolled back already. */
+        if (!sqlite3_get_autocommit(database->handle))
+                (void)step_once(database, "ROLLBACK", "roll back", NULL);
+        return -1;
+}
+
+int database_change(Database *database,
+                    int (*change)(Database *database, const void *request, Error *err),
+                    const void *request, Error *err) {
+        Error ignored = ERROR_INIT;
+
+        if (!err)
+                err = &ignored;
+        (void)pthread_mutex_lock(&database->lock);
+        int r = change_locked(database, change, request, err);
+        if (r < 0 && err->kind == ERR_NO_SPACE &&
+            sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+                                      NULL) == SQLITE_OK)
+                r = change_locked(database, change, request, err);
+        (void)pthread_mutex_unlock(&database->lock);
+        return r;
+}

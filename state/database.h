@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One SQLite connection behind one lock: statements prepared once, changes as transactions, SQLite's
+ * failures as our errors. Private to state/.
+ */
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "state/state.h"
+
+#define DATABASE_APPLICATION_ID \
+        0x53656c6b                    /* "Selk" in the file's header: tells ours from any other */
+#define DATABASE_BUSY_TIMEOUT_MS 2000 /* for a person who looks into the file with a shell */
+#define DATABASE_CACHE_KB        256
+#define DATABASE_WAL_PAGES       250 /* checkpoint at 1 MB: bounds what a start after a crash reads */
+
+/* Keyed by the address of its SQL text, a constant beside the code that uses it. */
+typedef struct DatabaseStatement {
+        const char *sql;
+        sqlite3_stmt *handle;
+} DatabaseStatement;
+
+typedef struct Database {
+        pthread_mutex_t lock; /* guards everything below; the innermost lock of the engine */
+        sqlite3 *handle;
+        char *path;
+        DatabaseStatement *statements;
+        size_t statements_count, statements_capacity;
+} Database;
+
+struct State {
+        Database database;
+};
+
+/**
+ * database_open() - open or make the file, and bring its schema up to date
+ * @database: zeroed; to be given to database_close() whatever comes back
+ *
+ * Errors: ERR_CORRUPT (not ours, damaged, or newer: untouched), ERR_IN_USE, ERR_NO_SPACE, ERR_IO.
+ */
+int database_open(Database *database, const char *path, Error *err);
+void database_close(Database *database);
+
+/** database_migrate() - run the migrations that are missing; ERR_CORRUPT for a schema from the future */
+int database_migrate(Database *database, Error *err);
+
+/** database_schema_version() - the version that this program writes */
+int database_schema_version(void);
+
+/** database_read_version() - application id and schema version as the connection sees them */
+int database_read_version(Database *database, int *ret_application_id, int *ret_version,
+                          Error *err);
+
+/** database_fail() - fill @err from the connection's last failure; returns -1 */
+int database_fail(Database *database, const char *subject, Error *err, const char *fmt, ...)
+        _printf_(4, 5);
+
+/**
+ * database_prepare() - the prepared form of a constant SQL text, ready to be bound; lock held
+ *
+ * NULL with @err filled when the statement cannot be made. The cache owns it: give it back with
+ * `_cleanup_statement_`, which also drops the bindings.
+ */
+sqlite3_stmt *database_prepare(Database *database, const char *sql, Error *err);
+
+static inline void statement_releasep(sqlite3_stmt **statement) {
+        if (*statement) {
+                (void)sqlite3_reset(*statement); /* repeats the failure that step reported */
+                (void)sqlite3_clear_bindings(*statement);
+        }
+}
+#define _cleanup_statement_ _cleanup_(statement_releasep)
+
+/** database_execute() - run constant SQL without rows or parameters; lock held */
+int database_execute(Database *database, const char *sql, Error *err);
+
+/**
+ * database_change() - one transaction; takes the lock
+ * @change: makes the change with prepared statements; may run twice
+ *
+ * Commits when @change returns >= 0, else leaves no trace. On a full disk the log is folded into the
+ * database, which makes room in it, and the change runs once more: so containers can still be removed
+ * when that is the only way to make space.
+ */
+int database_change(Database *database,
+                    int (*change)(Database *database, const void *request, Error *err),
+                    const void *request, Error *err);
