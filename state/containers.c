@@ -157,7 +157,7 @@ static int insert_row(Database *database, const void *request, Error *err) {
         (void)bind_text(config, 2, row->config);
         if (sqlite3_step(config) != SQLITE_DONE)
                 return database_fail(database, row->id, err, "cannot add container %s", row->id);
-        return 0;
+        return database_reserve(database, err);
 }
 
 int state_container_insert(State *state, const ContainerRow *row, Error *err) {

@@ -10,6 +10,10 @@
  * The file's header is looked at before SQLite may touch it, so that a file that is something else, or
  * comes from a newer engine, stays as it is to the byte. Nothing else may open the file while the
  * connection lives: closing any descriptor of it would drop SQLite's POSIX locks.
+ *
+ * A full disk must not keep anyone from removing containers. Every change is an append to the log, so
+ * the log's file has its room from the start and keeps it; and since the log can only be begun anew once
+ * its pages went to the database, the database's file is always as large as its content.
  */
 
 #include "state/database.h"
@@ -133,6 +137,30 @@ static int check_content(Database *database, Error *err) {
         return 0;
 }
 
+/* Best effort: without the room, changes merely fail on a full disk. */
+static void reserve_log(Database *database) {
+        int64_t frame_size = 24 + DATABASE_PAGE_BYTES; /* sqlite.org/fileformat2.html section 4.1 */
+        _cleanup_free_ char *path = xasprintf("%s-wal", database->path);
+        _cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+        if (fd >= 0)
+                (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0,
+                                (DATABASE_WAL_PAGES + DATABASE_RESERVE_PAGES) * frame_size);
+}
+
+int database_reserve(Database *database, Error *err) {
+        int pages;
+
+        if (read_number(database, "PRAGMA page_count", &pages, err) < 0)
+                return -1;
+        int64_t size = ((int64_t)pages + DATABASE_RESERVE_PAGES) * DATABASE_PAGE_BYTES;
+        if (sqlite3_file_control(database->handle, NULL, SQLITE_FCNTL_SIZE_HINT, &size) !=
+            SQLITE_OK)
+                return error_set(err, ERR_NO_SPACE, database->path,
+                                 "cannot grow %s: there is no room on its disk", database->path);
+        return 0;
+}
+
 static int apply_settings(Database *database, Error *err) {
         char text[64];
         _cleanup_statement_ sqlite3_stmt *journal =
@@ -150,6 +178,9 @@ static int apply_settings(Database *database, Error *err) {
                         "memory",
                         database->path);
 
+        int growth = DATABASE_GROWTH_BYTES, keeps_log = 1;
+        (void)sqlite3_file_control(database->handle, NULL, SQLITE_FCNTL_CHUNK_SIZE, &growth);
+        (void)sqlite3_file_control(database->handle, NULL, SQLITE_FCNTL_PERSIST_WAL, &keeps_log);
         snprintf(text, sizeof(text), "PRAGMA cache_size=-%d", DATABASE_CACHE_KB);
         if (sqlite3_exec(database->handle, text, NULL, NULL, NULL) != SQLITE_OK)
                 return database_fail(database, database->path, err, "cannot size the cache");
@@ -185,7 +216,10 @@ int database_open(Database *database, const char *path, Error *err) {
 
         if (apply_settings(database, err) < 0)
                 return -1;
-        return database_migrate(database, err);
+        if (database_migrate(database, err) < 0)
+                return -1;
+        reserve_log(database);
+        return 0;
 }
 
 void database_close(Database *database) {
@@ -249,16 +283,8 @@ static int change_locked(Database *database,
 int database_change(Database *database,
                     int (*change)(Database *database, const void *request, Error *err),
                     const void *request, Error *err) {
-        Error ignored = ERROR_INIT;
-
-        if (!err)
-                err = &ignored;
         (void)pthread_mutex_lock(&database->lock);
         int r = change_locked(database, change, request, err);
-        if (r < 0 && err->kind == ERR_NO_SPACE &&
-            sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
-                                      NULL) == SQLITE_OK)
-                r = change_locked(database, change, request, err);
         (void)pthread_mutex_unlock(&database->lock);
         return r;
 }

@@ -14,8 +14,17 @@
 #define DATABASE_APPLICATION_ID \
         0x53656c6b                    /* "Selk" in the file's header: tells ours from any other */
 #define DATABASE_BUSY_TIMEOUT_MS 2000 /* for a person who looks into the file with a shell */
+#define DATABASE_PAGE_BYTES      4096 /* SQLite's default: one row to a page or less */
 #define DATABASE_CACHE_KB        256
 #define DATABASE_WAL_PAGES       250 /* checkpoint at 1 MB: bounds what a start after a crash reads */
+
+/*
+ * Room that is taken in advance, so that changes which do not grow the database, such as those that
+ * remove a container, succeed on a full disk: pages of the log beyond its checkpoint, pages of the
+ * database beyond its content, and the step in which the database file grows.
+ */
+#define DATABASE_RESERVE_PAGES 64
+#define DATABASE_GROWTH_BYTES  (256 * 1024)
 
 /* Keyed by the address of its SQL text, a constant beside the code that uses it. */
 typedef struct DatabaseStatement {
@@ -78,12 +87,17 @@ static inline void statement_releasep(sqlite3_stmt **statement) {
 int database_execute(Database *database, const char *sql, Error *err);
 
 /**
- * database_change() - one transaction; takes the lock
- * @change: makes the change with prepared statements; may run twice
+ * database_reserve() - see to it that all pages of the database, and some more, have room in its file
  *
- * Commits when @change returns >= 0, else leaves no trace. On a full disk the log is folded into the
- * database, which makes room in it, and the change runs once more: so containers can still be removed
- * when that is the only way to make space.
+ * To be called by changes that add rows, at their end; lock held. ERR_NO_SPACE.
+ */
+int database_reserve(Database *database, Error *err);
+
+/**
+ * database_change() - one transaction; takes the lock
+ * @change: makes the change with prepared statements
+ *
+ * Commits when @change returns >= 0, else leaves no trace.
  */
 int database_change(Database *database,
                     int (*change)(Database *database, const void *request, Error *err),

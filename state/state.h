@@ -23,9 +23,9 @@ typedef struct State State;
  * state_open() - open or make the database and bring its schema up to date
  * @path: file; `-wal` and `-shm` stand beside it; its folder exists
  *
- * One engine per file: the caller holds the store's lock. Cost: 0.3 ms, plus what a crash left in the
- * log (at most 1 MB). ERR_CORRUPT (not a database, or a schema newer than this program knows: nothing
- * is changed), ERR_NO_SPACE, ERR_IO.
+ * One engine per file: the caller holds the store's lock. Cost: under 1 ms; the log that is read back
+ * has at most 1 MB. Errors: ERR_CORRUPT (not a database, or a schema newer than this program knows:
+ * nothing is changed), ERR_NO_SPACE, ERR_IO.
  */
 int state_open(State **ret, const char *path, Error *err);
 State *state_close(State *state);
@@ -86,7 +86,8 @@ int state_containers_load(State *state,
 
 /*
  * The changes below are each one transaction that a crash of the engine cannot take back once it was
- * answered. Any thread. All can fail with ERR_NO_SPACE, ERR_CORRUPT and ERR_IO, and then change nothing.
+ * answered. Any thread. All can fail with ERR_CORRUPT and ERR_IO, and then change nothing. Only an
+ * insert needs room on the disk: a full one (ERR_NO_SPACE) keeps nobody from removing containers.
  */
 
 /** state_container_insert() - add; ERR_EXISTS (subject = the name or id that is taken), ERR_LIMIT */

@@ -498,7 +498,7 @@ static void kill_takes_back_nothing_that_was_answered(void **state) {
         }
 }
 
-/* Runs in a child with a mount namespace of its own, on a disk of 512 kB. Returns a line number, or 0. */
+/* The full disk is one of a child with a mount namespace of its own, which reports a line number, or 0. */
 #define CHECK(condition)                 \
         do {                             \
                 if (!(condition))        \
@@ -512,52 +512,82 @@ static int count_rows(const ContainerRow *row, void *userdata, Error *err) {
         return 0;
 }
 
+/* Writes until the disk takes no more. */
+static int fill_disk(const char *path) {
+        static const char block[4096];
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+        CHECK(fd >= 0);
+        while (write(fd, block, sizeof(block)) > 0)
+                continue;
+        CHECK(errno == ENOSPC);
+        return 0;
+}
+
+static int insert_until_full(State *db, unsigned *ret_count, Error *err) {
+        static char config[32 * 1024];
+        char id[ID_HEX_SIZE + 1], name[32];
+        unsigned count = 0;
+
+        memset(config, ' ', sizeof(config) - 1);
+        for (;; count++) {
+                snprintf(name, sizeof(name), "name-%u", count);
+                ContainerRow row = {
+                        .id = make_id(id, count),
+                        .name = name,
+                        .config = config,
+                        .run = configured(),
+                };
+                if (state_container_insert(db, &row, err) < 0)
+                        break;
+        }
+        CHECK(err->kind == ERR_NO_SPACE);
+        CHECK(strstr(err->text, "state.db") != NULL);
+        *ret_count = count;
+        return 0;
+}
+
 static int full_disk_child(const Scratch *scratch) {
+        _cleanup_free_ char *filler = xasprintf("%s/filler", scratch->dir);
         State *db = NULL;
         Error err = ERROR_INIT;
-        char id[ID_HEX_SIZE + 1], name[32];
+        char id[ID_HEX_SIZE + 1];
         ContainerRun run = configured();
         unsigned inserted = 0, found = 0;
 
         CHECK(unshare(CLONE_NEWNS) == 0);
         CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-        CHECK(mount("tmpfs", scratch->dir, "tmpfs", 0, "size=512k") == 0);
-        CHECK(state_open(&db, scratch->path, &err) == 0);
+        CHECK(mount("tmpfs", scratch->dir, "tmpfs", 0, "size=4m") == 0);
 
-        for (;; inserted++) {
-                snprintf(name, sizeof(name), "name-%u", inserted);
-                if (try_insert(db, inserted, name, &err) < 0)
-                        break;
-        }
-        CHECK(inserted > 10);
-        CHECK(err.kind == ERR_NO_SPACE);
-        CHECK(strstr(err.text, "state.db") != NULL);
-
-        /* What was answered is there, what failed is not; and space can be had by removing. */
-        CHECK(state_containers_load(db, count_rows, &found, &err) == 0);
-        CHECK(found == inserted);
-        CHECK(state_container_update(db, make_id(id, 0), &run, &err) == 0);
-        for (unsigned n = 0; n < inserted; n++)
-                CHECK(state_container_delete(db, make_id(id, n), &err) == 0);
-        CHECK(try_insert(db, 1, "again", &err) == 0);
-        state_close(db);
-
-        /* A disk without any room at all: no database can be made, and one clear error says so. */
-        CHECK(unlink(scratch->path) == 0);
-        snprintf(name, sizeof(name), "/fill");
-        _cleanup_free_ char *fill = xasprintf("%s/fill", scratch->dir);
-        _cleanup_close_ int fd = open(fill, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        static const char block[4096];
-        while (write(fd, block, sizeof(block)) > 0)
-                continue;
-        CHECK(errno == ENOSPC);
-        db = NULL;
+        /* A disk without any room: no database can be made, and one clear error says so. */
+        CHECK(fill_disk(filler) == 0);
         CHECK(state_open(&db, scratch->path, &err) < 0);
         CHECK(db == NULL);
         CHECK(err.kind == ERR_NO_SPACE);
-        CHECK(unlink(fill) == 0);
-        fd = fd_close(fd);
+        CHECK(unlink(filler) == 0);
+
         CHECK(state_open(&db, scratch->path, &err) == 0);
+        CHECK(try_insert(db, 1000000, "first", &err) == 0);
+        CHECK(fill_disk(filler) == 0);
+        CHECK(insert_until_full(db, &inserted, &err) == 0);
+        CHECK(inserted > 0);
+
+        /* What was answered is there, what failed is not; and work on what exists goes on. */
+        CHECK(state_containers_load(db, count_rows, &found, &err) == 0);
+        CHECK(found == inserted + 1);
+        for (unsigned n = 0; n < 1000; n++) {
+                run.exit_code = (int)n;
+                CHECK(state_container_update(db, make_id(id, n % inserted), &run, &err) == 0);
+        }
+
+        /* Nor does a start of the engine need room, and removing containers makes some. */
+        state_close(db);
+        CHECK(state_open(&db, scratch->path, &err) == 0);
+        for (unsigned n = 0; n < inserted; n++) {
+                CHECK(state_container_hide(db, make_id(id, n), &err) == 0);
+                CHECK(state_container_delete(db, id, &err) == 0);
+        }
+        CHECK(try_insert(db, 1, "again", &err) == 0);
         state_close(db);
         return 0;
 }
