@@ -20,7 +20,7 @@
  * CMD, ENTRYPOINT: JSON array, or words (quotes and backslash as in a shell); ENTRYPOINT leaves Cmd alone.
  * ENV, LABEL: `NAME=value`, `NAME value`; one pair, quotes around all of the value are taken off.
  * EXPOSE: ports and ranges, `80`, `53/udp`, `8000-8010`. VOLUME: JSON array or words, absolute paths.
- * WORKDIR: relative to the one before. STOPSIGNAL: see signal_parse(). USER, ONBUILD: as they are.
+ * WORKDIR: relative to the one before. STOPSIGNAL: see signal_name_parse(). USER, ONBUILD: as they are.
  *
  * Errors: ERR_INVALID (subject `changes`), text names the change; ERR_LIMIT. @settings is then untouched.
  */

@@ -109,9 +109,9 @@ int image_config_command(const ImageConfig *config, const Strings *entrypoint,
  * image_config_apply_env() - put the image's Env into @env, over what is there
  *
  * An entry without `=` asks for a variable of whoever runs the engine; it is skipped, for that is not the
- * image's to read. Errors: ERR_INVALID (subject = the entry): no name, or white space in it, as podman.
+ * image's to read. Errors: ERR_CORRUPT (subject `config.Env`): no name, or white space in it, as podman.
  */
 int image_config_apply_env(const ImageConfig *config, Pairs *env, Error *err);
 
-/** image_config_stop_signal() - the number of StopSignal, SIGTERM if not said; ERR_INVALID */
+/** image_config_stop_signal() - the number of StopSignal, SIGTERM if not said; ERR_CORRUPT */
 int image_config_stop_signal(const ImageConfig *config, int *ret, Error *err);
