@@ -22,7 +22,7 @@
 static const char *const inherited_variables[] = { "PATH", "HOME", "XDG_RUNTIME_DIR",
                                                    "DBUS_SESSION_BUS_ADDRESS" };
 
-static void environment_inherit(Strings *environment) {
+void spawn_environment(Strings *environment) {
         for (size_t i = 0; i < ARRAY_SIZE(inherited_variables); i++) {
                 const char *value = getenv(inherited_variables[i]);
                 if (value)
@@ -115,7 +115,7 @@ static int spawn_with_actions(const SpawnOptions *options,
         posix_spawnattr_t attributes;
 
         if (!environment) {
-                environment_inherit(&inherited);
+                spawn_environment(&inherited);
                 environment = (const char *const *)inherited.items;
         }
         int r = posix_spawnattr_init(&attributes);

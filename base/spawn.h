@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/buffer.h"
+#include "base/text.h"
 
 #define SPAWN_PASS_FDS_MAX 32
 
@@ -37,6 +38,9 @@ typedef struct SpawnOptions {
  * are the caller's: spawn_wait() until it reaps, then close the pidfd.
  */
 int spawn_process(const SpawnOptions *options, pid_t *ret_pid, int *ret_pidfd);
+
+/** spawn_environment() - append what a child gets when its options name no environment */
+void spawn_environment(Strings *environment);
 
 /** spawn_wait() - wait up to @timeout_ms (-1: for ever); 0 and wait status, -ETIMEDOUT, -errno. Reaps */
 int spawn_wait(pid_t pid, int pidfd, int timeout_ms, int *ret_status);

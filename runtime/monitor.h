@@ -8,7 +8,12 @@
 
 #include <sys/types.h>
 
+#include "runtime/process.h"
 #include "runtime/runtime.h"
+
+/* How long conmon and the runtime may take to create a container: an image on a slow disk, a host under
+ * load. The same as the field's other engines use. */
+#define MONITOR_CREATE_TIMEOUT_MS (240 * 1000)
 
 typedef struct MonitorOptions {
         const char *id;
@@ -23,8 +28,6 @@ typedef struct MonitorOptions {
         const char *conmon_pidfile; /* NULL: <run_dir>/conmon.pid */
         const char *const
                 *exit_command; /* NULL-terminated argv run by conmon after the exit, or NULL */
-        const char *
-                cgroup_parent; /* NULL: conmon stays in a cgroup of its own beside the containers */
 } MonitorOptions;
 
 typedef struct MonitorResult {
@@ -43,11 +46,12 @@ typedef struct MonitorResult {
 int monitor_create(const Runtime *runtime, const MonitorOptions *options, MonitorResult *ret,
                    Error *err);
 
-/** monitor_clean() - remove what conmon leaves in the bundle and run dir after the container ended: fifos, pidfiles, exit file, oom mark */
+/** monitor_saw_oom() - whether the kernel killed a process of the container for memory; before monitor_clean() */
+bool monitor_saw_oom(const char *bundle);
+
+/**
+ * monitor_clean() - remove what conmon leaves in the bundle and run dir after the container ended
+ *
+ * Fifos, attach socket, pidfiles, runtime log, oom mark, exit file. Missing ones are fine.
+ */
 void monitor_clean(const Runtime *runtime, const char *id, const char *bundle, const char *run_dir);
-
-/** process_start_time() - field 22 of /proc/PID/stat; 0 or -errno (-ESRCH: gone) */
-int process_start_time(pid_t pid, uint64_t *ret);
-
-/** process_is_same() - whether @pid lives and began at @start */
-bool process_is_same(pid_t pid, uint64_t start);

@@ -11,7 +11,10 @@
 #include <sys/types.h>
 
 #include "base/error.h"
-#include "base/text.h"
+#include "runtime/cgroup.h"
+
+#define RUNTIME_VERB_TIMEOUT_MS (60 * 1000) /* start, kill, pause, resume, delete, state */
+#define RUNTIME_OUTPUT_MAX      (64 * 1024) /* bytes of a verb's output that are looked at */
 
 typedef struct Runtime {
         char *path;         /* absolute, executable */
@@ -19,6 +22,7 @@ typedef struct Runtime {
         char *monitor_path; /* conmon, absolute */
         char *exits_dir;    /* conmon writes <exits_dir>/<id> when a container ends */
         bool systemd_cgroup;
+        CgroupLayout cgroups; /* as it was at runtime_open() */
 } Runtime;
 
 typedef struct RuntimeOptions {
@@ -35,7 +39,8 @@ typedef struct RuntimeOptions {
  * @ret_notice: heap sentence when a candidate was passed over for a reason worth logging (crun on a
  *              hybrid cgroup layout with controllers on the v2 side), else NULL
  *
- * ERR_UNSUPPORTED when none is usable: the text says what was tried.
+ * ERR_UNSUPPORTED when none is usable: the text says what was tried. A runtime that the user named is
+ * taken even where crun would refuse the layout: the notice then says so. Makes @exits_dir.
  */
 int runtime_open(Runtime **ret, const RuntimeOptions *options, char **ret_notice, Error *err);
 Runtime *runtime_free(Runtime *runtime);
@@ -43,7 +48,7 @@ DEFINE_CLEANUP(Runtime, runtime_free);
 
 /** runtime_start() - run the user's process of a created container */
 int runtime_start(const Runtime *runtime, const char *id, Error *err);
-/** runtime_kill() - signal the container's init */
+/** runtime_kill() - signal the container's init; ERR_NOT_RUNNING when it has ended */
 int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err);
 int runtime_pause(const Runtime *runtime, const char *id, Error *err);
 int runtime_resume(const Runtime *runtime, const char *id, Error *err);
@@ -58,6 +63,14 @@ typedef enum RuntimeStatus {
         RUNTIME_STATUS_STOPPED,
 } RuntimeStatus;
 
-/** runtime_state() - ask the runtime; for recovery and doubt, not for hot paths */
+/** runtime_state() - ask the runtime; for recovery and doubt, not for hot paths; @ret_pid 0: none, may be NULL */
 int runtime_state(const Runtime *runtime, const char *id, RuntimeStatus *ret, pid_t *ret_pid,
                   Error *err);
+
+/**
+ * runtime_release_cgroups() - remove the cgroups that all containers and monitors share, where empty
+ *
+ * They are kept while the engine runs, since making them anew for each container costs more than all
+ * the rest of them. Call it when the last container is gone and at the engine's end.
+ */
+void runtime_release_cgroups(const Runtime *runtime);
