@@ -5,9 +5,9 @@
     base < varlink < varlinkgen          base < varlink, idl < cli
     base < oci < {storage, runtime, net, state} < image < builder < engine < api < daemon
 
-api/ and daemon/ also use varlink/ and the generated idl/. One exception: the documents in the state
-database are kept with the generated codec, so engine/ and state/ see the codec and that one interface,
-never a server or a socket.
+api/ and daemon/ also use varlink/ and the generated idl/. One exception: the documents in the
+state database are kept with the generated codec, so engine/ and state/ see the codec and that one
+interface, never a server or a socket.
 """
 
 import re
@@ -57,7 +57,9 @@ def check(path, number, kind, name, findings):
     target = name.split("/")[0]
     if "/" not in name:
         findings.append((path, number, f'"{name}" is not a path from the root'))
-    elif target != folder and target not in _OWN[folder] and name not in _EXCEPTIONS.get(folder, []):
+    elif (
+        target != folder and target not in _OWN[folder] and name not in _EXCEPTIONS.get(folder, [])
+    ):
         findings.append((path, number, f'{folder}/ may not include "{name}"'))
 
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every lint can fail: each is run on a tree of fixtures made to be refused.
 
-fixtures/NAME/ is the tree for NAME.py; fixtures/NAME/expected holds the findings that must come out,
-`file:line: part of the message` each, and nothing else may.
+fixtures/NAME/ is the tree for NAME.py; fixtures/NAME/expected holds the findings that must come
+out, `file:line: part of the message` each, and nothing else may.
 """
 
 import os

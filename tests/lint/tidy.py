@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""clang-tidy over every C file that a build directory of clang compiles; .clang-tidy says what is wrong.
+"""clang-tidy over every C file that a build directory of clang compiles; rules: .clang-tidy.
 
     tests/lint/tidy.py [ROOT] [--build=DIR]
 
@@ -23,7 +23,8 @@ def sources(top, build):
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as stream:
         commands = json.load(stream)
     found = {
-        (c["directory"], os.path.normpath(os.path.join(c["directory"], c["file"]))) for c in commands
+        (c["directory"], os.path.normpath(os.path.join(c["directory"], c["file"])))
+        for c in commands
     }
     return sorted(
         (folder, path)
@@ -34,7 +35,14 @@ def sources(top, build):
 
 def look(folder, path, build):
     result = subprocess.run(
-        ["clang-tidy-14", "--quiet", "-p", build, f"--config-file={tree.PROJECT}/.clang-tidy", path],
+        [
+            "clang-tidy-14",
+            "--quiet",
+            "-p",
+            build,
+            f"--config-file={tree.PROJECT}/.clang-tidy",
+            path,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every lint shares: walking the tree, reading C, and telling what was found.
 
-A lint is a program: `tests/lint/NAME.py [ROOT]`. It prints `file:line: message` for each finding and
-exits 1 when there was one. ROOT is the project, or a folder of fixtures made to be refused.
+A lint is a program: `tests/lint/NAME.py [ROOT]`. It prints `file:line: message` for each finding
+and exits 1 when there was one. ROOT is the project, or a folder of fixtures made to be refused.
 """
 
 import os
@@ -19,7 +19,7 @@ def root():
 
 
 def files(top, *endings):
-    """Paths below top that end so, relative to it, sorted; build folders and bad fixtures left out."""
+    """Paths below top that end so, relative to it, sorted; not of build folders and fixtures."""
     found = []
     for folder, folders, names in os.walk(top):
         relative = os.path.relpath(folder, top)
@@ -41,9 +41,7 @@ def lines(top, path):
         return stream.read().split("\n")
 
 
-_QUOTED = re.compile(
-    r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL
-)
+_QUOTED = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
 
 
 def code_only(text):

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counting what a test could leave behind on the host: mounts, processes, cgroups, files."""
+
+import os
+import time
+
+CGROUP = "/sys/fs/cgroup"
+
+
+def wait_until(condition, timeout=10.0, what="the condition"):
+    """Poll every 5 ms: only for what the engine cannot tell us."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
+        time.sleep(0.005)
+
+
+def mounts_below(folder):
+    """Mount points below the folder, in this mount namespace."""
+    found = []
+    with open("/proc/self/mountinfo", encoding="utf-8") as stream:
+        for line in stream:
+            point = line.split(" ")[4].encode().decode("unicode_escape")
+            if point.startswith(folder + "/"):
+                found.append(point)
+    return found
+
+
+def processes_with(text):
+    """(pid, command line) of every process that names the text in its arguments."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as stream:
+                arguments = stream.read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if text in arguments:
+            found.append((int(name), arguments))
+    return found
+
+
+def is_alive(pid):
+    """Whether the process runs: a zombie does not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:
+            return stream.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def cgroups_of(ids):
+    """cgroup folders whose name holds one of the container IDs."""
+    if not ids:
+        return []
+    found = []
+    for folder, folders, _ in os.walk(CGROUP):
+        if folder[len(CGROUP) :].count("/") >= 5:
+            folders[:] = []
+        found += [os.path.join(folder, f) for f in folders if any(i in f for i in ids)]
+    return found
+
+
+def entries(folder):
+    """Names in a folder; none when it does not exist."""
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
