@@ -13,10 +13,9 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "image/lookup.h"
 #include "oci/image_config.h"
 #include "storage/store.h"
-
-typedef struct ImageCatalog ImageCatalog;
 
 /* Bounds of the cache of parsed configs. When full, what is in it stays until its image is gone: lists
  * walk all images in the same order, and making room for the newest would evict each just before its use. */
@@ -31,33 +30,16 @@ DEFINE_CLEANUP(ImageCatalog, image_catalog_free);
 /** image_catalog_store() - borrowed */
 Store *image_catalog_store(const ImageCatalog *catalog);
 
-/* --- lookup ------------------------------------------------------------------------------------ */
-
-typedef struct ImageMatch {
-        StoreImage *image; /* referenced */
-        char *name;        /* which of its names was meant; NULL: found by id or digest */
-} ImageMatch;
-
-#define IMAGE_MATCH_INIT \
-        { .image = NULL }
-
-void image_match_done(ImageMatch *match);
-#define _cleanup_image_match_ _cleanup_(image_match_done)
-
 /**
- * image_lookup() - the image that a user's word means, and how it was meant
- * @name: id, `sha256:<id>`, name or id prefix; `docker://` and `containers-storage:` before it are skipped
+ * image_catalog_lock_names() - hold this from reading an image's names until they are replaced
  *
- * In this order, the first that matches wins: full id; the name exactly; below localhost; below
- * docker.io; by its last path components in any registry; id prefix. `:latest` is assumed where neither
- * tag nor digest is given; `name@digest` wants an image of that name's repository with that digest.
- * Errors: ERR_IMAGE_NOT_FOUND (subject = @name as given; also for "" and what is no reference),
- * ERR_AMBIGUOUS (text lists the matches), those of store_images().
+ * The store replaces names as a whole, so two who each take one away would undo one another.
  */
-int image_lookup(ImageCatalog *catalog, const char *name, ImageMatch *ret, Error *err);
+void image_catalog_lock_names(ImageCatalog *catalog);
+void image_catalog_unlock_names(ImageCatalog *catalog);
 
-/** image_find() - the same, when only the image is wanted; @ret is referenced */
-int image_find(ImageCatalog *catalog, const char *name, StoreImage **ret, Error *err);
+/** image_catalog_forget() - drop what is kept about an image that is gone */
+void image_catalog_forget(ImageCatalog *catalog, const char *id);
 
 /* --- what an image says of itself -------------------------------------------------------------- */
 

@@ -12,7 +12,7 @@
 #include "oci/image_config.h"
 
 #define IMAGE_CHANGES_MAX      1024 /* changes in one request */
-#define IMAGE_CHANGE_PORTS_MAX 1000 /* ports that one EXPOSE may name */
+#define IMAGE_CHANGE_ITEMS_MAX 1000 /* ports or paths that one EXPOSE or VOLUME may name */
 
 /**
  * image_settings_apply() - apply changes in their order

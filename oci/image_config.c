@@ -20,7 +20,7 @@
 
 /* --- lifetime ---------------------------------------------------------------------------------- */
 
-static void settings_done(ImageSettings *settings) {
+void image_settings_done(ImageSettings *settings) {
         free(settings->user);
         strings_done(&settings->exposed_ports);
         strings_done(&settings->env);
@@ -33,9 +33,10 @@ static void settings_done(ImageSettings *settings) {
         strings_done(&settings->on_build);
         strings_done(&settings->shell);
         free(settings->healthcheck);
+        *settings = (ImageSettings){ .user = NULL };
 }
 
-static void settings_copy(ImageSettings *to, const ImageSettings *from) {
+void image_settings_copy(ImageSettings *to, const ImageSettings *from) {
         to->user = xstrdup(from->user);
         strings_copy(&to->exposed_ports, &from->exposed_ports);
         strings_copy(&to->env, &from->env);
@@ -57,7 +58,7 @@ void image_config_done(ImageConfig *config) {
         free(config->variant);
         free(config->os);
         free(config->docker_version);
-        settings_done(&config->settings);
+        image_settings_done(&config->settings);
         strings_done(&config->diff_ids);
         for (size_t i = 0; i < config->history_count; i++) {
                 free(config->history[i].created_by);
@@ -109,7 +110,7 @@ void image_config_copy(ImageConfig *to, const ImageConfig *from) {
                 .os = xstrdup(from->os),
                 .docker_version = xstrdup(from->docker_version),
         };
-        settings_copy(&to->settings, &from->settings);
+        image_settings_copy(&to->settings, &from->settings);
         strings_copy(&to->diff_ids, &from->diff_ids);
         for (size_t i = 0; i < from->history_count; i++) {
                 const ImageHistory *h = &from->history[i];

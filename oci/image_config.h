@@ -37,6 +37,10 @@ typedef struct ImageSettings {
         char *healthcheck; /* JSON text of an object, or NULL */
 } ImageSettings;
 
+void image_settings_done(ImageSettings *settings);
+/** image_settings_copy() - @to is initialised by this */
+void image_settings_copy(ImageSettings *to, const ImageSettings *from);
+
 typedef struct ImageHistory {
         int64_t created_ns; /* TIMESTAMP_ZERO: not said */
         char *created_by;   /* these three: "" if not said */

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Everything the caller said is checked first, then the layer is unpacked, and last the image's documents
+ * are written and named: an import that fails early costs nothing, one that fails late leaves no image.
+ *
+ * The manifest describes the layer uncompressed, whatever the file was, since that is how the store keeps
+ * it: so a tarball gives the same manifest whether it came plain or compressed.
+ */
+
+#include "image/import.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/timestamp.h"
+#include "image/changes.h"
+#include "oci/digest.h"
+#include "oci/manifest.h"
+#include "oci/reference.h"
+
+#define DEFAULT_MESSAGE "imported from tarball"
+
+/* What is known before the tarball is read. */
+typedef struct Import {
+        const ImageImportOptions *options;
+        char name[REFERENCE_TEXT_MAX]; /* "": untagged */
+        ImageConfig config;
+        int source_fd;
+} Import;
+
+/* The documents of the image, and the identifiers that follow from them. */
+typedef struct Documents {
+        char *config, *manifest;
+        size_t config_size, manifest_size;
+        char config_digest[DIGEST_TEXT_SIZE], manifest_digest[DIGEST_TEXT_SIZE];
+} Documents;
+
+static void import_done(Import *import) {
+        image_config_done(&import->config);
+        import->source_fd = fd_close(import->source_fd);
+}
+
+static void documents_done(Documents *documents) {
+        free(documents->config);
+        free(documents->manifest);
+}
+
+static int check_reference(const char *text, Import *import, Error *err) {
+        Reference reference;
+
+        if (text_is_empty(text))
+                return 0;
+        if (reference_parse_local(text, &reference, err) < 0) {
+                if (err)
+                        memcpy(err->subject, "reference", sizeof("reference"));
+                return -1;
+        }
+        reference_format(&reference, import->name);
+        return 0;
+}
+
+static int check_message(const char *message, Error *err) {
+        if (text_is_empty(message))
+                return 0;
+        size_t size = strlen(message);
+        if (size > IMAGE_MESSAGE_MAX)
+                return error_set(err, ERR_LIMIT, "message",
+                                 "the message has %zu bytes, more than %d", size,
+                                 IMAGE_MESSAGE_MAX);
+        if (!text_is_utf8(message, size))
+                return error_set(err, ERR_INVALID, "message", "the message is not UTF-8");
+        return 0;
+}
+
+static int check_source(const char *source, Error *err) {
+        if (text_is_empty(source))
+                return error_set(err, ERR_INVALID, "source", "no source to import is given");
+        if (text_starts_with(source, "http://") || text_starts_with(source, "https://"))
+                return error_set(
+                        err, ERR_UNSUPPORTED, source,
+                        "cannot import %.600s: importing from a URL is not supported, only "
+                        "from a file on the engine's host",
+                        source);
+        return 0;
+}
+
+/* Without O_NONBLOCK a FIFO in the tarball's place would hold the thread for ever. */
+static int open_source(const char *source, Import *import, struct stat *ret_status, Error *err) {
+        import->source_fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (import->source_fd < 0)
+                return error_errno(err,
+                                   errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO,
+                                   errno, source, "cannot open %.600s", source);
+        if (fstat(import->source_fd, ret_status) < 0)
+                return error_errno(err, ERR_IO, errno, source, "cannot read %.600s", source);
+        if (!S_ISREG(ret_status->st_mode))
+                return error_set(err, ERR_INVALID, "source", "cannot import %.600s: it is %s",
+                                 source,
+                                 S_ISDIR(ret_status->st_mode) ? "a folder, not a tar file"
+                                                              : "no regular file");
+        return 0;
+}
+
+static int prepare(const ImageImportOptions *options, Import *import, Error *err) {
+        struct stat status;
+
+        image_config_init(&import->config);
+        if (check_reference(options->reference, import, err) < 0 ||
+            check_message(options->message, err) < 0 ||
+            image_settings_apply(&import->config.settings, options->changes, options->changes_count,
+                                 err) < 0 ||
+            check_source(options->source, err) < 0 ||
+            open_source(options->source, import, &status, err) < 0)
+                return -1;
+        if (__builtin_mul_overflow((int64_t)status.st_mtim.tv_sec, NS_PER_SEC,
+                                   &import->config.created_ns) ||
+            __builtin_add_overflow(import->config.created_ns, (int64_t)status.st_mtim.tv_nsec,
+                                   &import->config.created_ns))
+                import->config.created_ns = 0; /* a date that no tool could write down */
+        return 0;
+}
+
+/* Complete the config by the layer, and write config and manifest. */
+static int compose(Import *import, const StoreLayerContent *layer, Documents *ret, Error *err) {
+        const char *message = import->options->message;
+        _cleanup_image_config_ ImageConfig check = IMAGE_CONFIG_INIT;
+        _cleanup_manifest_ Manifest manifest = MANIFEST_INIT;
+        ImageConfig *config = &import->config;
+        Digest digest;
+
+        _cleanup_free_ char *created_by =
+                xasprintf("/bin/sh -c #(nop) ADD file:%s in /", digest_hex(layer->diff_digest));
+        strings_add(&config->diff_ids, layer->diff_digest);
+        image_config_add_history(config, config->created_ns, created_by, NULL,
+                                 text_is_empty(message) ? DEFAULT_MESSAGE : message, false);
+        ret->config = image_config_format(config, &ret->config_size);
+        /* Many changes can make a config that no tool would read, ours included. */
+        if (image_config_parse(ret->config, ret->config_size, &check, err) < 0)
+                return error_prefix(err, "the changes make an invalid image");
+        digest_compute(ret->config, ret->config_size, &digest);
+        digest_format(&digest, ret->config_digest);
+
+        manifest_set_config(&manifest, ret->config_digest, (int64_t)ret->config_size);
+        manifest_add_layer(&manifest, MEDIA_TYPE_OCI_LAYER, layer->diff_digest, layer->diff_size);
+        ret->manifest = manifest_format(&manifest, &ret->manifest_size);
+        digest_compute(ret->manifest, ret->manifest_size, &digest);
+        digest_format(&digest, ret->manifest_digest);
+        return 0;
+}
+
+static int record(ImageCatalog *catalog, const Import *import, const StoreLayerContent *layer,
+                  const Documents *documents, Error *err) {
+        const char *names[] = { import->name };
+        char manifest_key[sizeof("manifest-") + DIGEST_TEXT_SIZE];
+        int r;
+
+        snprintf(manifest_key, sizeof(manifest_key), "manifest-%s", documents->manifest_digest);
+        const StoreImageItem items[] = {
+                { documents->config_digest, documents->config, documents->config_size },
+                { manifest_key, documents->manifest, documents->manifest_size },
+                { "manifest", documents->manifest, documents->manifest_size },
+        };
+        const StoreImageSpec spec = {
+                .id = digest_hex(documents->config_digest),
+                .digest = documents->manifest_digest,
+                .layer = layer->id,
+                .created_ns = import->config.created_ns,
+                .items = items,
+                .items_count = ARRAY_SIZE(items),
+                .names = names,
+                .names_count = *import->name ? 1 : 0,
+        };
+        image_catalog_lock_names(catalog);
+        r = store_image_create(image_catalog_store(catalog), &spec, err);
+        image_catalog_unlock_names(catalog);
+        return r;
+}
+
+int image_import(ImageCatalog *catalog, const ImageImportOptions *options, char **ret_id,
+                 Error *err) {
+        Store *store = image_catalog_store(catalog);
+        _cleanup_(import_done)
+        Import import = { .options = options, .source_fd = -EBADF };
+        _cleanup_(documents_done)
+        Documents documents = { .config = NULL };
+        StoreLayerContent layer;
+
+        if (prepare(options, &import, err) < 0)
+                return -1;
+        if (store_layer_import(store, NULL, import.source_fd, options->is_cancelled,
+                               options->userdata, &layer, err) < 0)
+                return error_prefix(err, "cannot import %.600s", options->source);
+        if (compose(&import, &layer, &documents, err) < 0 ||
+            record(catalog, &import, &layer, &documents, err) < 0) {
+                /* The layer stays if anything else is made of it: the store knows. */
+                (void)store_layer_delete(store, layer.id, NULL);
+                return error_prefix(err, "cannot import %.600s", options->source);
+        }
+        *ret_id = xstrdup(digest_hex(documents.config_digest));
+        return 0;
+}
