@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/json_text.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static const char *skip_space(const char *at, const char *end) {
+        while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+                at++;
+        return at;
+}
+
+/* Past the string that begins at @at, or NULL if it does not end. */
+static const char *skip_string(const char *at, const char *end) {
+        for (at++; at < end; at++) {
+                if (*at == '"')
+                        return at + 1;
+                if (*at == '\\')
+                        at++;
+        }
+        return NULL;
+}
+
+/* Past the value that begins at @at, or NULL. Counts brackets without telling their kinds apart. */
+static const char *skip_value(const char *at, const char *end) {
+        size_t depth = 0;
+
+        if (at == end)
+                return NULL;
+        do {
+                const char *next;
+                if (*at == '"') {
+                        next = skip_string(at, end);
+                } else if (*at == '{' || *at == '[') {
+                        next = at + 1;
+                        depth++;
+                } else if (*at == '}' || *at == ']') {
+                        next = depth > 0 ? at + 1 : NULL;
+                        depth--;
+                } else if (depth > 0) {
+                        next = at + 1;
+                } else {
+                        next = at;
+                        while (next < end && !strchr(",]} \t\n\r", *next))
+                                next++;
+                        next = next > at ? next : NULL;
+                }
+                if (!next)
+                        return NULL;
+                at = next;
+        } while (depth > 0 && at < end);
+        return depth == 0 ? at : NULL;
+}
+
+int json_cursor_open(JsonCursor *cursor, const char *text, size_t size, bool is_object) {
+        const char *end = text + size;
+        const char *at = skip_space(text, end);
+
+        *cursor = (JsonCursor){ .start = text, .at = at, .end = end, .is_object = is_object };
+        if (at == end || *at != (is_object ? '{' : '['))
+                return -EINVAL;
+        cursor->at++;
+        return 0;
+}
+
+/* After the closing bracket only white space may follow. */
+static int finish(JsonCursor *cursor) {
+        cursor->at = skip_space(cursor->at + 1, cursor->end);
+        return cursor->at == cursor->end ? 0 : -EINVAL;
+}
+
+int json_cursor_next(JsonCursor *cursor, JsonSpan *ret_key, JsonSpan *ret_value) {
+        char closing = cursor->is_object ? '}' : ']';
+        JsonSpan key = { NULL, 0 };
+
+        const char *at = cursor->at = skip_space(cursor->at, cursor->end);
+        if (at < cursor->end && *at == closing)
+                return finish(cursor);
+        if (cursor->is_started) {
+                if (at == cursor->end || *at != ',')
+                        return -EINVAL;
+                at = cursor->at = skip_space(at + 1, cursor->end);
+        }
+        cursor->is_started = true;
+        if (cursor->is_object) {
+                if (at == cursor->end || *at != '"')
+                        return -EINVAL;
+                const char *after = skip_string(at, cursor->end);
+                if (!after)
+                        return -EINVAL;
+                key = (JsonSpan){ at + 1, (size_t)(after - at) - 2 };
+                at = cursor->at = skip_space(after, cursor->end);
+                if (at == cursor->end || *at != ':')
+                        return -EINVAL;
+                at = cursor->at = skip_space(at + 1, cursor->end);
+        }
+        const char *after = skip_value(at, cursor->end);
+        if (!after)
+                return -EINVAL;
+        cursor->at = after;
+        if (cursor->is_object)
+                *ret_key = key;
+        *ret_value = (JsonSpan){ at, (size_t)(after - at) };
+        return 1;
+}
+
+/* Bytes of the well-formed UTF-8 sequence at @s, or 0. */
+static size_t utf8_length(const char *s) {
+        for (size_t n = 1; n <= 4; n++)
+                if (strnlen(s, n) == n && text_is_utf8(s, n))
+                        return n;
+        return 0;
+}
+
+void json_append_string(Buffer *buffer, const char *s) {
+        static const char replacement[] = "\xef\xbf\xbd";
+
+        buffer_append_byte(buffer, '"');
+        while (*s) {
+                unsigned char c = (unsigned char)*s;
+                size_t n = 1;
+                if (c == '"' || c == '\\') {
+                        buffer_append_byte(buffer, '\\');
+                        buffer_append_byte(buffer, *s);
+                } else if (c < 0x20) {
+                        buffer_printf(buffer, "\\u%04x", c);
+                } else if (c < 0x80) {
+                        while ((unsigned char)s[n] >= 0x20 && (unsigned char)s[n] < 0x80 &&
+                               s[n] != '"' && s[n] != '\\')
+                                n++;
+                        buffer_append(buffer, s, n);
+                } else if ((n = utf8_length(s)) > 0) {
+                        buffer_append(buffer, s, n);
+                } else {
+                        buffer_append_string(buffer, replacement);
+                        n = 1;
+                }
+                s += n;
+        }
+        buffer_append_byte(buffer, '"');
+}
+
+void json_append_key(Buffer *buffer, const char *key) {
+        char last = buffer->size > 0 ? buffer->data[buffer->size - 1] : '{';
+
+        if (last != '{' && last != '[')
+                buffer_append_byte(buffer, ',');
+        json_append_string(buffer, key);
+        buffer_append_byte(buffer, ':');
+}
+
+void json_append_member(Buffer *buffer, const char *key, const char *value) {
+        if (!value)
+                return;
+        json_append_key(buffer, key);
+        json_append_string(buffer, value);
+}
+
+int json_replace_member(JsonSpan object, const char *key, const char *value, Buffer *out) {
+        JsonCursor cursor;
+        JsonSpan name, old;
+        bool is_first = true, is_done = false;
+        int r;
+
+        if (json_cursor_open(&cursor, object.data, object.size, true) < 0)
+                return -EINVAL;
+        buffer_append_byte(out, '{');
+        while ((r = json_cursor_next(&cursor, &name, &old)) > 0) {
+                bool is_it = name.size == strlen(key) && memcmp(name.data, key, name.size) == 0;
+                if (is_it && !value)
+                        continue;
+                if (!is_first)
+                        buffer_append_byte(out, ',');
+                is_first = false;
+                /* From the opening quote of the key, with whatever stands between it and the value. */
+                buffer_append(out, name.data - 1, (size_t)(old.data - name.data) + 1);
+                if (is_it)
+                        buffer_append_string(out, value);
+                else
+                        buffer_append(out, old.data, old.size);
+                is_done |= is_it;
+        }
+        if (r < 0)
+                return -EINVAL;
+        if (value && !is_done)
+                buffer_printf(out, "%s\"%s\":%s", is_first ? "" : ",", key, value);
+        buffer_append_byte(out, '}');
+        return 0;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The inside of a Store, shared by the files of this folder.
+ *
+ * Order of the locks, in this process and against other programs, as the format wants it:
+ * storage.lock, layers, images, containers, mounts; each file lock before the mutex of its table.
+ *
+ * The directory descriptors are of the store's own detached clone of the mount that the graph root is
+ * on. Other tools (and mounting, here) bind overlay/ over itself; a rename from tmp/ into it would then
+ * cross two mounts and fail. In the clone there is no such mount.
+ */
+
+#include "storage/lock.h"
+#include "storage/records.h"
+#include "storage/store.h"
+
+struct Store {
+        char *graph_root, *run_root, *mount_options;
+        bool sync;
+
+        int graph_fd;
+        int home_fd; /* overlay/ */
+        int tmp_fd;
+        int layers_fd, images_fd, containers_fd; /* overlay-layers/ and so on */
+        int run_layers_fd, run_containers_fd;
+
+        LockFile storage_lock; /* guards the mount of overlay/ over itself */
+        Records layers;        /* LayerRecord */
+        Records images;        /* ImageRecord */
+        Records containers;    /* ContainerRecord */
+        Records mounts;        /* MountRecord */
+};
+
+typedef struct LayerRecord {
+        Record record;
+        StoreLayer layer;
+} LayerRecord;
+
+typedef struct ImageRecord {
+        Record record;
+        StoreImage image;
+        Strings names_history; /* newest first */
+        Strings mapped_layers; /* other tops of this image, with shifted ids */
+} ImageRecord;
+
+typedef struct ContainerRecord {
+        Record record;
+        StoreContainer container;
+} ContainerRecord;
+
+typedef struct MountRecord {
+        Record record;
+        char *id; /* layer */
+        int64_t count;
+} MountRecord;
+
+extern const RecordClass layer_record_class, image_record_class, container_record_class,
+        mount_record_class;
+
+static inline StoreLayer *layer_of(Record *record) {
+        return &container_of(record, LayerRecord, record)->layer;
+}
+static inline StoreImage *image_of(Record *record) {
+        return &container_of(record, ImageRecord, record)->image;
+}
+static inline StoreContainer *container_of_record(Record *record) {
+        return &container_of(record, ContainerRecord, record)->container;
+}
+
+/** record_get_names() - a list of strings; empty when missing */
+int record_get_names(const json_t *object, const char *key, Strings *ret, Error *err);
+
+#define ID_MAX 128 /* longest id of a layer, image or container */
+
+/** id_check() - whether a caller's id can be the name of a file; ERR_INVALID */
+int id_check(const char *id, Error *err);
+
+/** store_home() - heap path of overlay/ */
+char *store_home(const Store *store);
+
+/* --- layers.c --- */
+
+/** layers_write() - records_write() on the layers, then remove what dead writers left incomplete */
+int layers_write(Store *store, Records **ret, Error *err);
+
+/** layer_is_used() - whether another layer, an image or a container stands on it; the tables are held */
+bool layer_is_used(const Records *layers, const Records *images, const Records *containers,
+                   const char *id);
+
+/**
+ * layers_discard() - remove a layer from the table and its files from the store; saves twice
+ * @trash_fd: staging folder, where the layer's directory goes
+ *
+ * The layer is marked incomplete and saved before its files go, so that a crash in between leaves what
+ * any writer of any tool cleans.
+ */
+int layers_discard(Store *store, Records *layers, Record *layer, int trash_fd, Error *err);
+
+/* --- mounts.c --- */
+
+/** mounts_release_home() - undo the mount of overlay/ over itself if nothing is mounted in it */
+void mounts_release_home(Store *store);
