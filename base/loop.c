@@ -71,8 +71,7 @@ int loop_new(Loop **ret) {
 Loop *loop_free(Loop *loop) {
         if (!loop)
                 return NULL;
-        while (loop->first)
-                run_posted(loop);
+        loop_drain(loop);
         sd_event_source_unref(loop->wakeup_source);
         sd_event_unref(loop->event);
         loop->wakeup_fd = fd_close(loop->wakeup_fd);
@@ -106,6 +105,17 @@ void loop_post(Loop *loop, LoopTask *task) {
         /* Only a full counter (2^64 - 2 wake-ups unread) could refuse this, and then it is awake. */
         if (was_empty)
                 (void)!write(loop->wakeup_fd, &one, sizeof(one));
+}
+
+void loop_drain(Loop *loop) {
+        bool has_tasks = true;
+
+        while (has_tasks) {
+                run_posted(loop);
+                pthread_mutex_lock(&loop->lock);
+                has_tasks = loop->first != NULL;
+                pthread_mutex_unlock(&loop->lock);
+        }
 }
 
 bool loop_is_current(const Loop *loop) {

@@ -40,5 +40,8 @@ void loop_stop(Loop *loop, int code);
 /** loop_post() - run @task on the loop's thread, in the order of posting; any thread */
 void loop_post(Loop *loop, LoopTask *task);
 
+/** loop_drain() - run what was posted, and what that posts, now; loop thread, when loop_run() has ended */
+void loop_drain(Loop *loop);
+
 /** loop_is_current() - whether the caller is the loop's thread (the one that made it) */
 bool loop_is_current(const Loop *loop);

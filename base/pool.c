@@ -13,10 +13,11 @@
 struct Pool {
         pthread_mutex_t lock; /* guards everything below */
         pthread_cond_t work;  /* a task came, or the pool stops */
-        pthread_cond_t ended; /* a thread is about to end */
+        pthread_cond_t ended; /* a thread is about to end, or the last task is done */
         PoolTask *first, **last;
         unsigned threads, idle, threads_max, idle_ms;
         unsigned pending; /* tasks in the queue */
+        unsigned running; /* tasks in a thread */
         bool stopping;
 
         /* Each thread that ends joins the one that ended before it; pool_free() joins the last. */
@@ -55,6 +56,7 @@ static PoolTask *next_task_locked(Pool *pool) {
         if (!pool->first)
                 pool->last = &pool->first;
         pool->pending--;
+        pool->running++;
         return task;
 }
 
@@ -67,13 +69,16 @@ static void *worker(void *userdata) {
                 pthread_mutex_unlock(&pool->lock);
                 task->run(task);
                 pthread_mutex_lock(&pool->lock);
+                pool->running--;
+                if (pool->running == 0 && pool->pending == 0)
+                        pthread_cond_broadcast(&pool->ended);
         }
         bool has_previous = pool->has_last;
         pthread_t previous = pool->last_ended;
         pool->has_last = true;
         pool->last_ended = pthread_self();
         pool->threads--;
-        pthread_cond_signal(&pool->ended);
+        pthread_cond_broadcast(&pool->ended);
         pthread_mutex_unlock(&pool->lock);
         if (has_previous)
                 pthread_join(previous, NULL);
@@ -152,4 +157,15 @@ void pool_submit(Pool *pool, PoolTask *task) {
         }
         pthread_cond_signal(&pool->work);
         pthread_mutex_unlock(&pool->lock);
+}
+
+int pool_wait(Pool *pool, unsigned timeout_ms) {
+        struct timespec deadline = deadline_after(timeout_ms);
+        int r = 0;
+
+        pthread_mutex_lock(&pool->lock);
+        while (r == 0 && (pool->pending > 0 || pool->running > 0))
+                r = pthread_cond_timedwait(&pool->ended, &pool->lock, &deadline);
+        pthread_mutex_unlock(&pool->lock);
+        return -r;
 }

@@ -34,3 +34,6 @@ DEFINE_CLEANUP(Pool, pool_free);
 
 /** pool_submit() - run @task on a worker; any thread. If no thread can be made and none exists, aborts */
 void pool_submit(Pool *pool, PoolTask *task);
+
+/** pool_wait() - wait until nothing is queued or running, at most @timeout_ms; 0, or -ETIMEDOUT */
+int pool_wait(Pool *pool, unsigned timeout_ms);

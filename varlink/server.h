@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/loop.h"
+#include "base/pool.h"
 #include "varlink/interface.h"
 
 /* Limits of what a peer controls. */
@@ -36,11 +37,7 @@ typedef struct VarlinkCall VarlinkCall;
 typedef void (*VlHandler)(VarlinkCall *call, const void *in, void *userdata);
 
 /* Embedded in the call; handed to the run hook, which calls task->run(task) once, on some thread. */
-typedef struct VarlinkTask VarlinkTask;
-struct VarlinkTask {
-        VarlinkTask *next;
-        void (*run)(VarlinkTask *task);
-};
+typedef PoolTask VarlinkTask;
 
 typedef struct VarlinkServerOptions {
         const char *vendor, *product, *version, *url;   /* GetInfo */
