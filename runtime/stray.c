@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A process is a stray monitor if its executable is conmon's and one of its arguments is the id. Both
- * are asked of /proc after a pidfd was opened, so a reused pid cannot be hit.
+ * A process is a stray monitor if its executable is conmon's and it was started for the id, as monitor.c
+ * does it. Both are asked of /proc after a pidfd was opened, so a reused pid cannot be hit.
  */
 
 #include "runtime/stray.h"
@@ -55,10 +55,11 @@ static bool is_monitor_of(int proc_fd, const char *pid, const struct stat *monit
                 return false;
         snprintf(path, sizeof(path), "%s/cmdline", pid);
         return file_read_at(proc_fd, path, COMMAND_LINE_MAX, &command_line, &size) >= 0 &&
-               has_argument(command_line, size, id);
+               has_argument(command_line, size, wanted);
 }
 
 int stray_kill_monitors(const char *monitor_path, const char *id) {
+        _cleanup_free_ char *wanted = xasprintf("--cid=%s", id);
         struct stat monitor;
         int count = 0;
 
@@ -71,7 +72,7 @@ int stray_kill_monitors(const char *monitor_path, const char *id) {
                 if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
                         continue;
                 _cleanup_close_ int pidfd = open_pidfd((pid_t)strtol(entry->d_name, NULL, 10));
-                if (pidfd < 0 || !is_monitor_of(dirfd(proc), entry->d_name, &monitor, id))
+                if (pidfd < 0 || !is_monitor_of(dirfd(proc), entry->d_name, &monitor, wanted))
                         continue;
                 kill_and_wait(pidfd);
                 count++;
