@@ -187,7 +187,7 @@ class Engine:
         for folder in (
             f"{self.root}/overlay-containers",
             f"{self.runroot}/overlay-containers",
-            f"{self.runroot}/exits",
+            f"{self.runroot}/selkie/exits",
         ):
             found += [
                 f"entry {folder}/{name}"

@@ -15,7 +15,7 @@ PROMPT_MS = 5  # from the exit file to the answer
 
 
 def exit_file(engine, name):
-    return f"{engine.runroot}/exits/{name}"
+    return f"{engine.runroot}/selkie/exits/{name}"
 
 
 def test_answers_within_milliseconds_of_the_exit_file(engine):
