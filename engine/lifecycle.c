@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Into the runtime and out of it again: init, start, pause, kill, and the clean-up after the end.
+ *
+ * A start writes its intent, mounts the root, writes the bundle, has conmon create the container, and
+ * records the processes at once. Whatever fails on the way is undone to the state before. If the engine
+ * dies in between, the intent tells the next one where to look (engine/recover.c).
+ */
+
+#include <errno.h>
+#include <signal.h>
+
+#include "base/fd.h"
+#include "base/timestamp.h"
+#include "engine/object.h"
+#include "engine/spec.h"
+#include "runtime/monitor.h"
+
+static int write_bundle(Container *container, const char *bundle, const char *root, Error *err) {
+        Buffer spec = BUFFER_INIT;
+        _cleanup_free_ char *path = xasprintf("%s/config.json", bundle);
+
+        int r = spec_build(container, root, &spec, err);
+        if (r == 0) {
+                int n = file_write_atomic_at(AT_FDCWD, path, spec.data, spec.size, 0600, false);
+                if (n < 0)
+                        r = error_errno(err, ERR_IO, -n, path, "cannot write %s", path);
+        }
+        buffer_done(&spec);
+        return r;
+}
+
+static int start_monitor(Container *container, const char *bundle, MonitorResult *ret, Error *err) {
+        Engine *engine = container->engine;
+        _cleanup_free_ char *run_dir = container_run_dir(container);
+        _cleanup_free_ char *log_path = container_log_path(container);
+        const MonitorOptions options = {
+                .id = container->id,
+                .name = container->config.name,
+                .bundle = bundle,
+                .run_dir = run_dir,
+                .log_path = log_path,
+                .log_size_max = engine->log_size_max,
+                .wants_terminal = container->config.tty,
+                .wants_stdin = container->config.interactive,
+                .exit_command = engine->exit_command,
+        };
+
+        return monitor_create(engine->runtime, &options, ret, err);
+}
+
+void container_undo_start_locked(Container *container, ContainerStatus status) {
+        Engine *engine = container->engine;
+        _cleanup_free_ char *bundle = container_bundle_dir(container);
+        _cleanup_free_ char *run_dir = container_run_dir(container);
+        ContainerRun run = container->run;
+
+        (void)runtime_delete(engine->runtime, container->id, true, NULL);
+        monitor_clean(engine->runtime, container->id, bundle, run_dir);
+        (void)store_layer_unmount(engine->store, container->config.layer, false, NULL, NULL);
+
+        /* If this cannot be written, the intent stays, and the next start looks again. */
+        run.status = status;
+        run.intent = CONTAINER_INTENT_NONE;
+        run.pid = 0;
+        run.pid_start = 0;
+        run.monitor_pid = 0;
+        run.monitor_start = 0;
+        if (container_save_run_locked(container, &run, NULL) < 0)
+                container_show_run_locked(container, &run);
+}
+
+static int init_locked(Container *container, Error *err) {
+        Engine *engine = container->engine;
+        ContainerRun run = container->run;
+        ContainerStatus before = run.status;
+        _cleanup_free_ char *bundle = container_bundle_dir(container);
+        _cleanup_free_ char *root = NULL;
+        MonitorResult monitor;
+
+        run.intent = CONTAINER_INTENT_START;
+        if (container_save_run_locked(container, &run, err) < 0)
+                return -1;
+        if (store_layer_mount(engine->store, container->config.layer, &root, err) < 0) {
+                run.intent = CONTAINER_INTENT_NONE;
+                (void)container_save_run_locked(container, &run, NULL);
+                return -1;
+        }
+        if (write_bundle(container, bundle, root, err) < 0 ||
+            start_monitor(container, bundle, &monitor, err) < 0) {
+                container_undo_start_locked(container, before);
+                return -1;
+        }
+
+        run.status = CONTAINER_CREATED;
+        run.pid = monitor.pid;
+        run.pid_start = monitor.pid_start;
+        run.monitor_pid = monitor.monitor_pid;
+        run.monitor_start = monitor.monitor_start;
+        run.exit_code = 0;
+        run.is_oom_killed = false;
+        run.finished_ns = TIMESTAMP_ZERO;
+        container_show_run_locked(container, &run);
+        if (exit_watch_add_monitor(engine->exits, container->id, run.monitor_pid, run.monitor_start,
+                                   err) < 0) {
+                container_undo_start_locked(container, before);
+                return -1;
+        }
+        return 0;
+}
+
+int container_init(Container *container, Error *err) {
+        if (container_lock(container, err) < 0)
+                return -1;
+
+        int r = 0;
+        if (!container_status_is_alive(container->run.status)) {
+                ContainerStatus before = container->run.status;
+                r = init_locked(container, err);
+                if (r == 0) {
+                        ContainerRun run = container->run;
+                        run.intent = CONTAINER_INTENT_NONE;
+                        r = container_save_run_locked(container, &run, err);
+                        if (r < 0)
+                                container_undo_start_locked(container, before);
+                }
+        }
+        container_unlock(container);
+        return r;
+}
+
+static int start_locked(Container *container, Error *err) {
+        ContainerStatus before = container->run.status;
+
+        if (before == CONTAINER_RUNNING || before == CONTAINER_PAUSED)
+                return error_set(err, ERR_STATE, container->id,
+                                 "container is already running or paused");
+        if (before != CONTAINER_CREATED && init_locked(container, err) < 0)
+                return -1;
+
+        ContainerStatus undone = before == CONTAINER_CREATED ? CONTAINER_EXITED : before;
+        ContainerRun run = container->run;
+        run.status = CONTAINER_RUNNING;
+        run.intent = CONTAINER_INTENT_NONE;
+        run.started_ns = timestamp_now();
+        if (runtime_start(container->engine->runtime, container->id, err) < 0 ||
+            container_save_run_locked(container, &run, err) < 0) {
+                container_undo_start_locked(container, undone);
+                return -1;
+        }
+        return 0;
+}
+
+int container_start(Container *container, Error *err) {
+        if (container_lock(container, err) < 0)
+                return -1;
+        int r = start_locked(container, err);
+        container_unlock(container);
+        return r;
+}
+
+int container_signal_locked(Container *container, int signal, Error *err) {
+        return runtime_kill(container->engine->runtime, container->id, signal, err);
+}
+
+int container_kill(Container *container, int64_t signal, Error *err) {
+        if (signal == -1)
+                signal = SIGTERM;
+        if (signal < 0 || signal > SIGRTMAX)
+                return error_set(err, ERR_INVALID, "signal", "%lld is not a signal: 0 to %d are",
+                                 (long long)signal, SIGRTMAX);
+        if (container_lock(container, err) < 0)
+                return -1;
+
+        int r = 0;
+        if (container->run.status != CONTAINER_RUNNING)
+                r = error_set(err, ERR_STATE, container->id,
+                              "can only kill running containers: container %s is %s", container->id,
+                              container_status_name(container->run.status));
+        else if (signal != 0)
+                r = container_signal_locked(container, (int)signal, err);
+        container_unlock(container);
+        return r;
+}
+
+int container_pause(Container *container, Error *err) {
+        if (container_lock(container, err) < 0)
+                return -1;
+
+        ContainerRun run = container->run;
+        int r;
+        if (run.status == CONTAINER_PAUSED)
+                r = error_set(err, ERR_STATE, container->id, "\"%s\" is already paused",
+                              container->id);
+        else if (run.status != CONTAINER_RUNNING)
+                r = error_set(err, ERR_STATE, container->id, "\"%s\" is not running, can't pause",
+                              container_status_name(run.status));
+        else
+                r = runtime_pause(container->engine->runtime, container->id, err);
+        if (r == 0) {
+                run.status = CONTAINER_PAUSED;
+                r = container_save_run_locked(container, &run, err);
+                if (r < 0)
+                        (void)runtime_resume(container->engine->runtime, container->id, NULL);
+        }
+        container_unlock(container);
+        return r;
+}
+
+int container_unpause(Container *container, Error *err) {
+        if (container_lock(container, err) < 0)
+                return -1;
+
+        ContainerRun run = container->run;
+        int r;
+        if (run.status != CONTAINER_PAUSED)
+                r = error_set(err, ERR_STATE, container->id, "\"%s\" is not paused, can't unpause",
+                              container->id);
+        else
+                r = runtime_resume(container->engine->runtime, container->id, err);
+        if (r == 0) {
+                run.status = CONTAINER_RUNNING;
+                r = container_save_run_locked(container, &run, err);
+        }
+        container_unlock(container);
+        return r;
+}
+
+int container_clean_locked(Container *container, Error *err) {
+        Engine *engine = container->engine;
+        _cleanup_free_ char *bundle = container_bundle_dir(container);
+        _cleanup_free_ char *run_dir = container_run_dir(container);
+
+        if (runtime_delete(engine->runtime, container->id, true, err) < 0)
+                return -1;
+        if (store_layer_unmount(engine->store, container->config.layer, false, NULL, err) < 0)
+                return -1;
+
+        ContainerRun run = container->run;
+        run.status = CONTAINER_EXITED;
+        if (container_save_run_locked(container, &run, err) < 0)
+                return -1;
+        /* The exit file goes last: until the end is in state.db, it is the only witness. */
+        monitor_clean(engine->runtime, container->id, bundle, run_dir);
+        return 0;
+}
