@@ -22,8 +22,8 @@
 #define DIGITS "0123456789"
 
 static int refuse(Error *err, const char *change, const char *reason) {
-        return error_set(err, ERR_INVALID, "changes", "cannot apply the change \"%.400s\": %s",
-                         change, reason);
+        return error_set(err, ERR_INVALID, change, "cannot apply the change \"%.400s\": %s", change,
+                         reason);
 }
 
 /* --- values ------------------------------------------------------------------------------------ */
@@ -322,7 +322,7 @@ static int apply(ImageSettings *settings, const char *change, Error *err) {
                 return error_set(err, ERR_INVALID, "changes", "a change is not UTF-8");
         _cleanup_free_ char *value = trim(text + word_size + (text[word_size] != '\0'));
         if (!*value)
-                return error_set(err, ERR_INVALID, "changes",
+                return error_set(err, ERR_INVALID, change,
                                  "no value given for instruction \"%.*s\"",
                                  (int)(word_size < 400 ? word_size : 400), text);
         for (size_t i = 0; i < ARRAY_SIZE(instructions); i++)

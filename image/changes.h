@@ -22,7 +22,7 @@
  * EXPOSE: ports and ranges, `80`, `53/udp`, `8000-8010`. VOLUME: JSON array or words, absolute paths.
  * WORKDIR: relative to the one before. STOPSIGNAL: see signal_name_parse(). USER, ONBUILD: as they are.
  *
- * Errors: ERR_INVALID (subject `changes`), text names the change; ERR_LIMIT. @settings is then untouched.
+ * Errors: ERR_INVALID (subject = the change), ERR_LIMIT (subject `changes`). @settings is then untouched.
  */
 int image_settings_apply(ImageSettings *settings, const char *const *changes, size_t count,
                          Error *err);

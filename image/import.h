@@ -28,9 +28,9 @@ typedef struct ImageImportOptions {
  * @ret_id: heap, 64 hex digits
  *
  * Reference and changes are checked before the file is touched. Whatever fails, the store is left as it was.
- * Errors: ERR_INVALID (subject = the bad reference, or `changes`, or `message`, or the source: missing, a
- * folder, no tar), ERR_UNSUPPORTED (a URL), ERR_LAYER_CORRUPT (subject = entry path), ERR_LIMIT, ERR_NO_SPACE,
- * ERR_CANCELLED, ERR_IO.
+ * Errors: ERR_INVALID (subject = `reference`, `message`, the bad change, or the source that is a folder or
+ * otherwise no file), ERR_NOT_FOUND (no such source), ERR_UNSUPPORTED (a URL), ERR_LAYER_CORRUPT (subject =
+ * entry path), ERR_LIMIT, ERR_NO_SPACE, ERR_CANCELLED, ERR_IO.
  */
 int image_import(ImageCatalog *catalog, const ImageImportOptions *options, char **ret_id,
                  Error *err);
