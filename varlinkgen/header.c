@@ -60,11 +60,14 @@ static bool is_struct_in_c(const Definition *d) {
 }
 
 static void put_forward_types(const Model *model, Buffer *out) {
+        size_t before = out->size;
+
         for (size_t i = 0; i < model->sorted_count; i++)
                 if (is_struct_in_c(model->sorted[i]))
                         buffer_printf(out, "typedef struct %s %s;\n", model->sorted[i]->name,
                                       model->sorted[i]->name);
-        buffer_append_byte(out, '\n');
+        if (out->size > before)
+                buffer_append_byte(out, '\n');
 }
 
 static void put_enum(const Definition *d, Buffer *out) {
@@ -226,7 +229,7 @@ void output_header(const Model *model, Buffer *out) {
         output_first_line(model, out);
         buffer_append_string(out, "#pragma once\n\n#include \"varlink/interface.h\"\n\n");
         if (has_methods || has_errors)
-                buffer_append_string(out, "typedef struct VarlinkCall VarlinkCall;\n");
+                buffer_append_string(out, "typedef struct VarlinkCall VarlinkCall;\n\n");
         put_forward_types(model, out);
         put_plain_types(model, out);
         put_structs(model, out);

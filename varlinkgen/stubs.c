@@ -10,22 +10,25 @@ static void put_reply(const Model *model, const IdlMember *member, const char *v
                       const char *continues, Buffer *out) {
         output_reply_prototype(model, member, verb, out);
         buffer_printf(out,
-                      " {\n" TAB "return varlink_call_reply(call, "
-                      "%s_interface.methods[%s_METHOD_%s].out, out, %s);\n}\n\n",
-                      model->snake, model->upper, member->name, continues);
+                      " {\n" TAB
+                      "const VlMethod *method = &%s_interface.methods[%s_METHOD_%s];\n\n",
+                      model->snake, model->upper, member->name);
+        buffer_printf(out, TAB "return varlink_call_reply(call, method->out, out, %s);\n}\n\n",
+                      continues);
 }
 
 static void put_error(const Model *model, const IdlMember *member, Buffer *out) {
+        bool has_fields = member->type->fields_count > 0;
+
         output_error_prototype(model, member, out);
-        buffer_append_string(out, " {\n");
-        if (member->type->fields_count == 0)
-                buffer_printf(out, TAB "const %s%s none = { .present = { 0 } };\n\n", model->camel,
-                              member->name);
         buffer_printf(out,
-                      TAB "return varlink_call_reply_error(call, "
-                          "&%s_interface.errors[%s_ERROR_%s], %s);\n}\n\n",
-                      model->snake, model->upper, member->name,
-                      member->type->fields_count > 0 ? "parameters" : "&none");
+                      " {\n" TAB "const VlErrorInfo *error = &%s_interface.errors[%s_ERROR_%s];\n",
+                      model->snake, model->upper, member->name);
+        if (!has_fields)
+                buffer_printf(out, TAB "const %s%s parameters = { .present = { 0 } };\n",
+                              model->camel, member->name);
+        buffer_printf(out, "\n" TAB "return varlink_call_reply_error(call, error, %s);\n}\n\n",
+                      has_fields ? "parameters" : "&parameters");
 }
 
 void output_server(const Model *model, Buffer *out) {
@@ -55,10 +58,12 @@ static void put_call(const Model *model, const IdlMember *member, Buffer *out) {
                 "static inline int %s_call_%s(VarlinkClient *client, const %s%sIn *in,\n" TAB TAB
                 "Arena *arena, %s%sOut *out, VarlinkReply *ret_reply) {\n",
                 model->snake, name, model->camel, name, model->camel, name);
+        buffer_printf(out, TAB "const VlMethod *method = &%s_interface.methods[%s_METHOD_%s];\n\n",
+                      model->snake, model->upper, name);
         buffer_printf(out,
-                      TAB "return varlink_client_call(client, &%s_interface,\n" TAB TAB TAB
-                          "&%s_interface.methods[%s_METHOD_%s], in, arena, out, ret_reply);\n}\n",
-                      model->snake, model->snake, model->upper, name);
+                      TAB "return varlink_client_call(client, &%s_interface, method, in, arena, "
+                          "out, ret_reply);\n}\n",
+                      model->snake);
 }
 
 void output_client(const Model *model, Buffer *out) {
