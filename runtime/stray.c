@@ -43,7 +43,7 @@ static bool has_argument(const char *command_line, size_t size, const char *want
 }
 
 static bool is_monitor_of(int proc_fd, const char *pid, const struct stat *monitor,
-                          const char *id) {
+                          const char *wanted) {
         _cleanup_free_ char *command_line = NULL;
         char path[64];
         struct stat st;
