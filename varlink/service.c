@@ -5,39 +5,10 @@
 
 #include "base/text.h"
 
+/* The lines of idl/org.varlink.service.varlink as string literals. */
 static const char service_description[] =
-        "# What every varlink service tells about itself.\n"
-        "interface org.varlink.service\n"
-        "\n"
-        "# Who made the service, and the interfaces it offers.\n"
-        "method GetInfo() -> (\n"
-        "  vendor: string,\n"
-        "  product: string,\n"
-        "  version: string,\n"
-        "  url: string,\n"
-        "  interfaces: []string\n"
-        ")\n"
-        "\n"
-        "# The text of one of these interfaces.\n"
-        "method GetInterfaceDescription(interface: string) -> (description: string)\n"
-        "\n"
-        "# The service has no such interface.\n"
-        "error InterfaceNotFound (interface: string)\n"
-        "\n"
-        "# The interface has no such method.\n"
-        "error MethodNotFound (method: string)\n"
-        "\n"
-        "# The interface has the method, but this service does not do it.\n"
-        "error MethodNotImplemented (method: string)\n"
-        "\n"
-        "# A parameter is missing, of the wrong type, or makes no sense.\n"
-        "error InvalidParameter (parameter: string)\n"
-        "\n"
-        "# The caller may not do this.\n"
-        "error PermissionDenied ()\n"
-        "\n"
-        "# The method answers more than once, and must be called so.\n"
-        "error ExpectedMore ()\n";
+#include "varlink/org.varlink.service.inc"
+        ;
 
 /* --- tables -------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,3 @@
+# Makes each line a C string literal.
+s/["\\]/\\&/g
+s/.*/"&\\n"/
