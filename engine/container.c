@@ -68,6 +68,10 @@ const char *container_id(const Container *container) {
         return container->id;
 }
 
+Engine *container_engine(const Container *container) {
+        return container->engine;
+}
+
 const SelkieStateContainer *container_config(const Container *container) {
         return &container->config;
 }

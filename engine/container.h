@@ -23,6 +23,7 @@ Container *container_unref(Container *container);
 DEFINE_CLEANUP(Container, container_unref);
 
 const char *container_id(const Container *container);
+Engine *container_engine(const Container *container);
 const SelkieStateContainer *container_config(const Container *container);
 
 /** container_run() - a copy of what it is doing now; waits for nobody */

@@ -68,3 +68,11 @@ Store *engine_store(Engine *engine) {
 const Runtime *engine_runtime(Engine *engine) {
         return engine->runtime;
 }
+
+int64_t engine_log_size_max(const Engine *engine) {
+        return engine->log_size_max;
+}
+
+const char *const *engine_exit_command(const Engine *engine) {
+        return engine->exit_command;
+}

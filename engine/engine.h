@@ -58,6 +58,10 @@ bool engine_is_stopping(const Engine *engine);
 Store *engine_store(Engine *engine);
 const Runtime *engine_runtime(Engine *engine);
 
+/** engine_log_size_max(), engine_exit_command() - as in the options */
+int64_t engine_log_size_max(const Engine *engine);
+const char *const *engine_exit_command(const Engine *engine);
+
 /* A snapshot of containers: a heap array of references. */
 typedef struct Containers {
         Container **items;
