@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """InspectContainer: its members are podman's too, and its values are those of the living container."""
 
+import contextlib
 import datetime
+import glob
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -64,6 +67,17 @@ def write_configuration(folder):
     }
 
 
+def remove_cgroups(name):
+    """Remove a cgroup at the top of each hierarchy with all below it; whether that is done."""
+    for top in glob.glob(f"{scratch.CGROUP}/{name}") + glob.glob(f"{scratch.CGROUP}/*/{name}"):
+        for folder, _, _ in os.walk(top, topdown=False):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                return False  # its last process is not reaped yet
+    return True
+
+
 @pytest.fixture(scope="module")
 def theirs():
     """What podman's `container inspect` shows of containers of its own: by status."""
@@ -84,7 +98,8 @@ def theirs():
     def shown(name):
         return json.loads(podman("container", "inspect", "--size", name))[0]
 
-    options = ["--network=none", "--cgroups=disabled", "--label=a=b", f"--volume={folder}:/x:ro"]
+    parent = os.path.basename(folder)
+    options = [f"--cgroup-parent=/{parent}", "--network=none", "--label=a=b", "--volume=/etc:/x:ro"]
     try:
         busybox.write_tar(f"{folder}/image.tar")
         podman("import", "-c", "ENV=PATH=/bin", f"{folder}/image.tar", "busybox")
@@ -98,10 +113,12 @@ def theirs():
         yield found
     finally:
         for pid, _ in scratch.processes_with(folder):
-            os.kill(pid, 9)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for point in sorted(scratch.mounts_below(folder), reverse=True):
             subprocess.run(["umount", "-l", point], check=False)
         shutil.rmtree(folder)
+        scratch.wait_until(lambda: remove_cgroups(parent), what="podman's cgroups to be empty")
 
 
 @pytest.fixture
