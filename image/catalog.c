@@ -13,7 +13,7 @@ struct ImageCatalog {
         Store *store;
         pthread_mutex_t lock; /* guards what follows; nothing else is locked while it is held */
         Map details;          /* by image id; the map owns one reference each */
-        size_t config_bytes;  /* of all details in the map */
+        size_t details_cost;  /* of all in the map; see cost() */
         pthread_mutex_t
                 names_lock; /* see image_catalog_lock_names(); taken before the store's own */
 };
@@ -150,16 +150,20 @@ static int load(ImageCatalog *catalog, const StoreImage *image, ImageDetails **r
 
 /* --- keeping ----------------------------------------------------------------------------------- */
 
-static bool has_room_locked(const ImageCatalog *catalog, size_t config_bytes) {
-        return catalog->details.count < IMAGE_CACHE_ENTRIES_MAX &&
-               catalog->config_bytes + config_bytes <= IMAGE_CACHE_BYTES_MAX;
+static size_t cost(const ImageDetails *details) {
+        return details->config_bytes > IMAGE_CACHE_ENTRY_MIN ? details->config_bytes
+                                                             : IMAGE_CACHE_ENTRY_MIN;
+}
+
+static bool has_room_locked(const ImageCatalog *catalog, const ImageDetails *details) {
+        return catalog->details_cost + cost(details) <= IMAGE_CACHE_BYTES_MAX;
 }
 
 static void forget_locked(ImageCatalog *catalog, const char *id) {
         ImageDetails *details = map_remove(&catalog->details, id);
 
         if (details)
-                catalog->config_bytes -= details->config_bytes;
+                catalog->details_cost -= cost(details);
         image_details_unref(details);
 }
 
@@ -187,12 +191,12 @@ static void forget_gone(ImageCatalog *catalog, const StoreImages *images) {
         pthread_mutex_unlock(&catalog->lock);
 }
 
-static void make_room(ImageCatalog *catalog, size_t config_bytes) {
+static void make_room(ImageCatalog *catalog, const ImageDetails *details) {
         _cleanup_(store_images_done)
         StoreImages images = { .items = NULL };
 
         pthread_mutex_lock(&catalog->lock);
-        bool has_room = has_room_locked(catalog, config_bytes);
+        bool has_room = has_room_locked(catalog, details);
         pthread_mutex_unlock(&catalog->lock);
         if (!has_room && store_images(catalog->store, &images, NULL) == 0)
                 forget_gone(catalog, &images);
@@ -200,14 +204,14 @@ static void make_room(ImageCatalog *catalog, size_t config_bytes) {
 
 /* Keep it if there is room, and hand it out; if another thread was faster, hand out that one's. */
 static ImageDetails *keep(ImageCatalog *catalog, const char *id, ImageDetails *take_details) {
-        make_room(catalog, take_details->config_bytes);
+        make_room(catalog, take_details);
         pthread_mutex_lock(&catalog->lock);
         ImageDetails *known = map_get(&catalog->details, id);
         if (known) {
                 image_details_ref(known);
-        } else if (has_room_locked(catalog, take_details->config_bytes)) {
+        } else if (has_room_locked(catalog, take_details)) {
                 map_put(&catalog->details, id, image_details_ref(take_details));
-                catalog->config_bytes += take_details->config_bytes;
+                catalog->details_cost += cost(take_details);
         }
         pthread_mutex_unlock(&catalog->lock);
         if (!known)

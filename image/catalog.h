@@ -17,10 +17,11 @@
 #include "oci/image_config.h"
 #include "storage/store.h"
 
-/* Bounds of the cache of parsed configs. When full, what is in it stays until its image is gone: lists
- * walk all images in the same order, and making room for the newest would evict each just before its use. */
-#define IMAGE_CACHE_ENTRIES_MAX 4096
-#define IMAGE_CACHE_BYTES_MAX   (16 * 1024 * 1024) /* of config text */
+/* Bound of the cache of parsed configs, in bytes of their texts, each counted as IMAGE_CACHE_ENTRY_MIN at
+ * least. When full, what is in it stays until its image is gone: lists walk all images in the same order,
+ * and making room for the newest would evict each just before its use. */
+#define IMAGE_CACHE_BYTES_MAX (8 * 1024 * 1024)
+#define IMAGE_CACHE_ENTRY_MIN 4096
 
 /** image_catalog_new() - @store is borrowed and must outlive the catalog */
 ImageCatalog *image_catalog_new(Store *store);
@@ -47,7 +48,7 @@ void image_catalog_forget(ImageCatalog *catalog, const char *id);
 typedef struct ImageDetails {
         ImageConfig config;
         int64_t layers_size;   /* bytes of all its layers' uncompressed tars */
-        size_t config_bytes;   /* of the document, for the cache's bound */
+        size_t config_bytes;   /* of the document */
         unsigned n_references; /* atomic */
 } ImageDetails;
 

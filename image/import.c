@@ -22,7 +22,8 @@
 #include "oci/manifest.h"
 #include "oci/reference.h"
 
-#define DEFAULT_MESSAGE "imported from tarball"
+#define DEFAULT_MESSAGE     "imported from tarball"
+#define IMPORT_ATTEMPTS_MAX 5 /* at unpacking a layer that others take away */
 
 /* What is known before the tarball is read. */
 typedef struct Import {
@@ -180,26 +181,55 @@ static int record(ImageCatalog *catalog, const Import *import, const StoreLayerC
         return r;
 }
 
+static int import_layer(Store *store, const Import *import, StoreLayerContent *ret, Error *err) {
+        if (lseek(import->source_fd, 0, SEEK_SET) < 0)
+                return error_errno(err, ERR_IO, errno, import->options->source, "cannot rewind it");
+        return store_layer_import(store, NULL, import->source_fd, import->options->is_cancelled,
+                                  import->options->userdata, ret, err);
+}
+
+/*
+ * Layer, then image. Between the two nothing in the store says that the layer is wanted, so that somebody
+ * who removes the last other image made of it takes the layer away: then it is unpacked again.
+ */
+static int import_all(ImageCatalog *catalog, Import *import, Documents *documents, Error *err) {
+        Store *store = image_catalog_store(catalog);
+        StoreLayerContent layer, again;
+        Error cause = ERROR_INIT;
+
+        if (import_layer(store, import, &layer, err) < 0)
+                return -1;
+        int r = compose(import, &layer, documents, &cause);
+        for (int attempt = 1; r == 0; attempt++) {
+                r = record(catalog, import, &layer, documents, &cause);
+                if (r == 0 || cause.kind != ERR_NOT_FOUND || attempt == IMPORT_ATTEMPTS_MAX)
+                        break;
+                if (import_layer(store, import, &again, err) < 0)
+                        return -1;
+                if (!text_equal(again.id, layer.id))
+                        r = error_set(&cause, ERR_IO, import->options->source,
+                                      "it changed while it was read");
+                layer = again;
+        }
+        if (r == 0)
+                return 0;
+        (void)store_layer_delete(store, layer.id, NULL); /* stays if anything else is made of it */
+        if (err)
+                *err = cause;
+        return -1;
+}
+
 int image_import(ImageCatalog *catalog, const ImageImportOptions *options, char **ret_id,
                  Error *err) {
-        Store *store = image_catalog_store(catalog);
         _cleanup_(import_done)
         Import import = { .options = options, .source_fd = -EBADF };
         _cleanup_(documents_done)
         Documents documents = { .config = NULL };
-        StoreLayerContent layer;
 
         if (prepare(options, &import, err) < 0)
                 return -1;
-        if (store_layer_import(store, NULL, import.source_fd, options->is_cancelled,
-                               options->userdata, &layer, err) < 0)
+        if (import_all(catalog, &import, &documents, err) < 0)
                 return error_prefix(err, "cannot import %.600s", options->source);
-        if (compose(&import, &layer, &documents, err) < 0 ||
-            record(catalog, &import, &layer, &documents, err) < 0) {
-                /* The layer stays if anything else is made of it: the store knows. */
-                (void)store_layer_delete(store, layer.id, NULL);
-                return error_prefix(err, "cannot import %.600s", options->source);
-        }
         *ret_id = xstrdup(digest_hex(documents.config_digest));
         return 0;
 }
