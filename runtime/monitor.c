@@ -3,13 +3,17 @@
 /*
  * Starting conmon, in the order that loses nothing and waits little:
  *
- *   spawn conmon; it loads its libraries, then waits on the start pipe
- *   meanwhile move it into the monitors' cgroup, then close the start pipe: that releases it
- *   its child daemonises and runs `RUNTIME create`; the first process leaves its pid file and ends
+ *   spawn conmon; its child daemonises and runs `RUNTIME create`; the first process leaves the child's
+ *   pid in a file and ends
  *   one JSON line on the sync pipe: the container's pid, or -1 and why
+ *   reap the first process; move conmon into the monitors' cgroup
  *
  * The first process is reaped after the line has come, when it has long ended: waiting for it before
- * would only be one more time to fall asleep.
+ * would only be one more time to fall asleep. conmon offers a start pipe to be moved before it goes on.
+ * That is not used: a write to cgroup.procs waits for an RCU grace period (10 to 25 ms here) unless
+ * another such write was shortly before, and the runtime's own writes for the container are just that.
+ * Until the line comes, conmon shares the fate of the engine's cgroup, which the engine's recovery
+ * mends as it does a crash in the middle of a create.
  */
 
 #include "runtime/monitor.h"
@@ -36,7 +40,6 @@ typedef struct MonitorStart {
         pid_t pid; /* the first process; 0: not started, or reaped */
         int pidfd;
         int sync_fd;
-        int start_fd;
         int stderr_fd;
         bool is_created;   /* the runtime said yes: conmon will not end by itself */
         char *pid_file;    /* of conmon */
@@ -48,7 +51,6 @@ static void monitor_start_done(MonitorStart *start) {
                 spawn_kill(start->pid, start->pidfd);
         (void)fd_close(start->pidfd);
         (void)fd_close(start->sync_fd);
-        (void)fd_close(start->start_fd);
         (void)fd_close(start->stderr_fd);
         free(start->pid_file);
         free(start->runtime_log);
@@ -56,7 +58,9 @@ static void monitor_start_done(MonitorStart *start) {
 
 static void fill_arguments(Strings *argv, const Runtime *runtime, const MonitorOptions *options,
                            const MonitorStart *start) {
-        static const char *const leading[] = { "--api-version", "1", "--full-attach" };
+        /* A log is not worth a wait for the disk before the end of the container becomes known. */
+        static const char *const leading[] = { "--api-version", "1", "--full-attach",
+                                               "--no-sync-log" };
 
         strings_add(argv, runtime->monitor_path);
         for (size_t i = 0; i < ARRAY_SIZE(leading); i++)
@@ -65,7 +69,7 @@ static void fill_arguments(Strings *argv, const Runtime *runtime, const MonitorO
         strings_printf(argv, "--cuuid=%s", options->id);
         if (options->name)
                 strings_printf(argv, "--name=%s", options->name);
-        strings_printf(argv, "--runtime=%s", runtime->path);
+        strings_printf(argv, "--runtime=%s", runtime->program);
         strings_printf(argv, "--bundle=%s", options->bundle);
         strings_printf(argv, "--container-pidfile=%s/pidfile", options->run_dir);
         strings_printf(argv, "--conmon-pidfile=%s", start->pid_file);
@@ -76,6 +80,7 @@ static void fill_arguments(Strings *argv, const Runtime *runtime, const MonitorO
                 strings_add(argv, "--log-path=none");
         if (options->log_path && options->log_size_max > 0)
                 strings_printf(argv, "--log-size-max=%lld", (long long)options->log_size_max);
+        strings_printf(argv, "--runtime-arg=--root=%s", runtime->state_dir);
         strings_add(argv, "--runtime-arg=--log-format=json");
         strings_printf(argv, "--runtime-arg=--log=%s", start->runtime_log);
         if (runtime->systemd_cgroup)
@@ -103,12 +108,10 @@ static int make_pipe(int *ret_read, int *ret_write) {
 
 static int spawn_monitor(MonitorStart *start, const Runtime *runtime, const MonitorOptions *options,
                          Error *err) {
-        _cleanup_close_ int child_sync = -EBADF, child_start = -EBADF, child_stderr = -EBADF;
+        _cleanup_close_ int child_sync = -EBADF, child_stderr = -EBADF;
         _cleanup_strings_ Strings argv = STRINGS_INIT, environment = STRINGS_INIT;
 
         int r = make_pipe(&start->sync_fd, &child_sync);
-        if (r == 0)
-                r = make_pipe(&child_start, &start->start_fd);
         if (r == 0)
                 r = make_pipe(&start->stderr_fd, &child_stderr);
         if (r == 0)
@@ -119,8 +122,6 @@ static int spawn_monitor(MonitorStart *start, const Runtime *runtime, const Moni
         fill_arguments(&argv, runtime, options, start);
         spawn_environment(&environment);
         strings_printf(&environment, "_OCI_SYNCPIPE=%d", CHILD_SYNC_FD);
-        strings_printf(&environment, "_OCI_STARTPIPE=%d", CHILD_START_FD);
-        const int pass_fds[] = { child_sync, child_start };
         const SpawnOptions spawn = {
                 .argv = (const char *const *)argv.items,
                 .environment = (const char *const *)environment.items,
@@ -128,8 +129,8 @@ static int spawn_monitor(MonitorStart *start, const Runtime *runtime, const Moni
                 .stdin_fd = -EBADF,
                 .stdout_fd = -EBADF,
                 .stderr_fd = child_stderr,
-                .pass_fds = pass_fds,
-                .pass_fds_count = ARRAY_SIZE(pass_fds),
+                .pass_fds = &child_sync,
+                .pass_fds_count = 1,
         };
         r = spawn_process(&spawn, &start->pid, &start->pidfd);
         if (r < 0)
@@ -282,8 +283,6 @@ static int create_with(MonitorStart *start, const Runtime *runtime, const Monito
                        MonitorResult *ret, Error *err) {
         if (spawn_monitor(start, runtime, options, err) < 0)
                 return -1;
-        (void)cgroup_layout_move(&runtime->cgroups, CGROUP_PARENT, start->pid);
-        start->start_fd = fd_close(start->start_fd);
 
         int pid = await_container(start, runtime, options, err);
         if (pid < 0)
@@ -291,7 +290,10 @@ static int create_with(MonitorStart *start, const Runtime *runtime, const Monito
         start->is_created = true;
         if (reap_first(start, options->id, err) < 0)
                 return -1;
-        return read_result(start, options->id, pid, ret, err);
+        if (read_result(start, options->id, pid, ret, err) < 0)
+                return -1;
+        (void)cgroup_layout_move(&runtime->cgroups, CGROUP_PARENT, ret->monitor_pid);
+        return 0;
 }
 
 int monitor_create(const Runtime *runtime, const MonitorOptions *options, MonitorResult *ret,
@@ -300,7 +302,6 @@ int monitor_create(const Runtime *runtime, const MonitorOptions *options, Monito
         MonitorStart start = {
                 .pidfd = -EBADF,
                 .sync_fd = -EBADF,
-                .start_fd = -EBADF,
                 .stderr_fd = -EBADF,
         };
         Error error = ERROR_INIT;

@@ -4,10 +4,12 @@
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/spawn.h"
+#include "runtime/exec_fifo.h"
 #include "runtime/message.h"
 
 static const char *const runtime_candidates[] = {
@@ -65,6 +67,16 @@ static int unusable(Error *err, const char *what, const char *const *tried) {
                          (int)list.size, list.size ? list.data : "");
 }
 
+/* Named always: the runtimes' own choice depends on the environment, and that changes when the engine
+ * is started another way. */
+static void choose_state_dir(Runtime *runtime, const RuntimeOptions *options) {
+        const char *user_dir = geteuid() == 0 ? NULL : getenv("XDG_RUNTIME_DIR");
+
+        runtime->state_dir = options->state_dir ? xstrdup(options->state_dir)
+                                                : xasprintf("%s/%s", user_dir ? user_dir : "/run",
+                                                            runtime->name);
+}
+
 static int choose_runtime(Runtime *runtime, const RuntimeOptions *options, char **notice,
                           Error *err) {
         const char *const named[] = { options->path, NULL };
@@ -88,6 +100,7 @@ static int choose_runtime(Runtime *runtime, const RuntimeOptions *options, char 
         if (!runtime->path)
                 return unusable(err, "OCI runtime", candidates);
         runtime->name = xstrdup(last_component(runtime->path));
+        choose_state_dir(runtime, options);
         if (refused)
                 *notice =
                         xasprintf("%s refuses this host's cgroup layout (hybrid, with controllers "
@@ -106,11 +119,29 @@ static int choose_monitor(Runtime *runtime, const RuntimeOptions *options, Error
         return runtime->monitor_path ? 0 : unusable(err, "conmon", candidates);
 }
 
+static void hold_program(Runtime *runtime) {
+        struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
+        _cleanup_close_ int fd =
+                open_tree(AT_FDCWD, runtime->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+        if (fd >= 0 && mount_setattr(fd, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) == 0) {
+                /* By this process's number, since conmon and not only its own child executes it. */
+                runtime->program = xasprintf("/proc/%d/fd/%d", (int)getpid(), fd);
+                if (access(runtime->program, X_OK) == 0) {
+                        runtime->program_fd = TAKE_FD(fd);
+                        return;
+                }
+                free(runtime->program);
+        }
+        runtime->program = xstrdup(runtime->path);
+}
+
 int runtime_open(Runtime **ret, const RuntimeOptions *options, char **ret_notice, Error *err) {
         _cleanup_(runtime_freep)
         Runtime *runtime = xnew(Runtime, 1);
         _cleanup_free_ char *notice = NULL;
 
+        runtime->program_fd = -EBADF;
         runtime->systemd_cgroup = options->systemd_cgroup;
         runtime->exits_dir = xstrdup(options->exits_dir);
         if (mkdir(runtime->exits_dir, 0700) < 0 && errno != EEXIST)
@@ -120,6 +151,7 @@ int runtime_open(Runtime **ret, const RuntimeOptions *options, char **ret_notice
             choose_runtime(runtime, options, &notice, err) < 0 ||
             choose_monitor(runtime, options, err) < 0)
                 return -1;
+        hold_program(runtime);
 
         if (ret_notice)
                 *ret_notice = TAKE_PTR(notice);
@@ -131,8 +163,11 @@ Runtime *runtime_free(Runtime *runtime) {
         if (!runtime)
                 return NULL;
         cgroup_layout_done(&runtime->cgroups);
+        (void)fd_close(runtime->program_fd);
+        free(runtime->program);
         free(runtime->path);
         free(runtime->name);
+        free(runtime->state_dir);
         free(runtime->monitor_path);
         free(runtime->exits_dir);
         free(runtime);
@@ -142,10 +177,12 @@ Runtime *runtime_free(Runtime *runtime) {
 /* Without a log file, both runtimes write their JSON log lines to stderr: one stream to look at. */
 static int run_verb(const Runtime *runtime, const char *id, const char *verb, const char *argument,
                     const char *after_id, Buffer *output, Error *err) {
+        _cleanup_free_ char *root = xasprintf("--root=%s", runtime->state_dir);
         const char *argv[12];
         size_t n = 0;
 
-        argv[n++] = runtime->path;
+        argv[n++] = runtime->program;
+        argv[n++] = root;
         argv[n++] = "--log-format=json";
         if (runtime->systemd_cgroup)
                 argv[n++] = "--systemd-cgroup";
@@ -179,6 +216,10 @@ static int run_simple(const Runtime *runtime, const char *id, const char *verb, 
 }
 
 int runtime_start(const Runtime *runtime, const char *id, Error *err) {
+        _cleanup_close_ int hold_fd = -EBADF;
+
+        if (exec_fifo_release(runtime->name, runtime->state_dir, id, &hold_fd))
+                return 0;
         return run_simple(runtime, id, "start", err);
 }
 

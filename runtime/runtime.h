@@ -18,7 +18,10 @@
 
 typedef struct Runtime {
         char *path;         /* absolute, executable */
+        char *program;      /* what is really executed, see runtime_open() */
+        int program_fd;     /* the read-only mount that @program leads to, or -EBADF */
         char *name;         /* last component of the path: "crun", "runc" */
+        char *state_dir;    /* where the runtime keeps its containers, its --root */
         char *monitor_path; /* conmon, absolute */
         char *exits_dir;    /* conmon writes <exits_dir>/<id> when a container ends */
         bool systemd_cgroup;
@@ -30,6 +33,7 @@ typedef struct RuntimeOptions {
         const char *const *
                 candidates; /* NULL-terminated paths to try, in order; NULL: crun then runc in the usual places */
         const char *monitor_path; /* NULL: conmon in the usual places */
+        const char *state_dir;    /* NULL: the runtime's own default, /run/<name> */
         const char *exits_dir;
         bool systemd_cgroup;
 } RuntimeOptions;
@@ -41,12 +45,24 @@ typedef struct RuntimeOptions {
  *
  * ERR_UNSUPPORTED when none is usable: the text says what was tried. A runtime that the user named is
  * taken even where crun would refuse the layout: the notice then says so. Makes @exits_dir.
+ *
+ * A runtime protects its own executable from the container that it becomes part of: it mounts or copies
+ * itself and starts anew, at each run, unless it finds itself on a read-only mount. So it is executed
+ * from one: a detached read-only mount of the file, which is in no mount table and lives as long as its
+ * descriptor. That halves the cost of every verb of crun. Where such a mount cannot be had (before Linux
+ * 5.12, without CAP_SYS_ADMIN) the file is executed as it is.
  */
 int runtime_open(Runtime **ret, const RuntimeOptions *options, char **ret_notice, Error *err);
 Runtime *runtime_free(Runtime *runtime);
 DEFINE_CLEANUP(Runtime, runtime_free);
 
-/** runtime_start() - run the user's process of a created container */
+/**
+ * runtime_start() - run the user's process of a created container
+ *
+ * The process waits on a fifo that crun and runc have had in their state since their beginnings; where
+ * it is as known, it is answered directly, which spares a run of the program (2 ms of crun, 5 of runc).
+ * In any doubt (another runtime, a hook to run after the start) the runtime is asked to do it.
+ */
 int runtime_start(const Runtime *runtime, const char *id, Error *err);
 /** runtime_kill() - signal the container's init; ERR_NOT_RUNNING when it has ended */
 int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err);
