@@ -44,5 +44,5 @@ CapabilitySet capability_bounding(void);
 int capability_change(CapabilitySet base, const char *const *add, const char *const *drop,
                       CapabilitySet *ret, Error *err);
 
-/** capability_list() - append the names, sorted by name as clients expect to see them */
-void capability_list(CapabilitySet set, Strings *names);
+/** capability_list() - append to @list the names, sorted by name as clients expect to see them */
+void capability_list(CapabilitySet set, Strings *list);
