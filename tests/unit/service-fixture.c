@@ -67,6 +67,7 @@ static void wait_for_release(VarlinkCall *call, const OrgSelkieTestWaitIn *in, v
         (void)in;
         fixture->waiting[fixture->waiting_count++] = varlink_call_ref(call);
         varlink_call_on_cancel(call, on_wait_cancelled, fixture);
+        fixture->waits++;
 }
 
 static void release_all(VarlinkCall *call, const OrgSelkieTestReleaseIn *in, void *userdata) {

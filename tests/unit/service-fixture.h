@@ -23,6 +23,7 @@ typedef struct Fixture {
         VarlinkServerOptions options; /* set before fixture_start() */
         const char *listen_address;   /* NULL: `address` */
 
+        atomic_int waits;     /* Wait calls that began */
         atomic_int cancelled; /* calls whose on_cancel ran */
         atomic_int finished;  /* Flood and Stream calls that ended */
         atomic_int upgrades_lost;

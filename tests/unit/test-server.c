@@ -10,16 +10,15 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/spawn.h"
 #include "base/text.h"
 #include "org.selkie.test.h"
 #include "org.varlink.service.h"
@@ -643,6 +642,10 @@ static void unfinished_input_is_limited_per_user(void **state) {
         expect_service_well(*state);
 }
 
+static void expect_connections(Fixture *fixture, void *userdata) {
+        assert_int_equal(varlink_server_connections_count(fixture->server), *(size_t *)userdata);
+}
+
 static void many_idle_connections_cost_little(void **state) {
         enum {
                 PEERS = 2000
@@ -662,7 +665,7 @@ static void many_idle_connections_cost_little(void **state) {
                 fds[i] = fixture_connect(fixture);
                 expect_well(fds[i]);
         }
-        assert_int_equal(varlink_server_connections_count(fixture->server), PEERS);
+        fixture_run(fixture, expect_connections, &(size_t){ PEERS });
         if (!is_sanitized())
                 assert_true(memory_kb() - before < PEERS * 2);
         for (int i = 0; i < PEERS; i++)
@@ -690,24 +693,23 @@ static void a_closed_peer_cancels_its_call(void **state) {
 }
 
 static void a_killed_peer_cancels_its_call(void **state) {
+        static const char *const argv[] = {
+                "/bin/sh", "-c", "printf '{\"method\":\"" T "Wait\"}\\0' >&0; exec sleep 1000", NULL
+        };
         Fixture *fixture = *state;
-        int fd = fixture_connect(fixture);
-        pid_t pid = fork();
-        int status;
+        SpawnOptions options = SPAWN_OPTIONS_INIT;
+        _cleanup_close_ int pidfd = -EBADF;
+        pid_t pid;
 
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                send_text(fd, "{\"method\":\"" T "Wait\"}");
-                for (;;)
-                        pause();
-        }
-        close(fd); /* the child's is the last */
-        fd = fixture_connect(fixture);
-        expect_well(fd);
-        kill(pid, SIGKILL);
-        assert_int_equal(waitpid(pid, &status, 0), pid);
+        options.argv = argv;
+        options.stdin_fd = fixture_connect(fixture);
+        assert_int_equal(spawn_process(&options, &pid, &pidfd), 0);
+        close(options.stdin_fd); /* the child's is the last */
+        fixture_await(&fixture->waits, 1);
+        expect_service_well(fixture);
+        assert_int_equal(fixture->cancelled, 0);
+        spawn_kill(pid, pidfd);
         fixture_await(&fixture->cancelled, 1);
-        close(fd);
 }
 
 static void a_half_closed_peer_gets_its_replies(void **state) {
