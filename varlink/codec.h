@@ -4,13 +4,13 @@
 /*
  * Between JSON and the typed structs of an interface: one table walker for every interface.
  *
- * Unknown members are ignored; a missing or null member means the zero value ("" for a string, {} for
- * an object, the first constant for an enum), and so does a null in an array or a map. A member of
- * another JSON type is refused with its path from the top: `create.resources.cpus`,
+ * Unknown members are ignored; a missing or null member means the zero value ("" for a string, {}
+ * for an object, the first constant for an enum), and so does a null in an array or a map. A member
+ * of another JSON type is refused with its path from the top: `create.resources.cpus`,
  * `create.devices[3]`, `create.env["A"]`.
  *
- * Integers are exact 64-bit ones: 5.0 is no integer. A float takes an integer as well. `object` takes
- * any JSON value but null.
+ * Integers are exact 64-bit ones: 5.0 is no integer. A float takes an integer as well. `object`
+ * takes any JSON value but null.
  */
 
 #include "base/arena.h"
@@ -26,8 +26,9 @@ typedef enum CodecFlags {
         CODEC_LENIENT_BOOL = 1 << 0, /* "true" and "false" count as booleans */
         /*
          * The text was parsed with JSON_DECODE_INT_AS_REAL, because some integer in it is too large
-         * for 64 bits: a whole real below CODEC_REAL_EXACT_MAX is the integer it was, and the member
-         * that is beyond is refused by its path, which the parser could not have told.
+         * for 64 bits: a whole real below CODEC_REAL_EXACT_MAX is the integer it was, and the
+         * member that is beyond is refused by its path, which the parser could not have told. What
+         * is inside of an `object` stays as it was parsed.
          */
         CODEC_INTS_AS_REALS = 1 << 1,
 } CodecFlags;
@@ -39,11 +40,11 @@ typedef enum CodecFlags {
  * @type:   the struct's type
  * @object: borrowed; strings and objects of the result point into it, so it must outlive the result
  * @flags:  CodecFlags
- * @arena:  owns arrays, maps and nullable values; its limit bounds what a peer can make of few bytes.
- *          All missing objects share one {}: it must not be changed
+ * @arena:  owns arrays, maps and nullable values; its limit bounds what a peer can make of few
+ *          bytes. All missing objects share one {}: it must not be changed
  * @struct_out: @type->size zeroed bytes
- * @path:   on failure the path of the member that was refused, cut to fit, valid UTF-8; "parameters"
- *          when @object is no object
+ * @path:   on failure the path of the member that was refused, cut to fit, valid UTF-8;
+ *          "parameters" when @object is no object
  *
  * Returns 0, -EINVAL (wrong type, NUL byte in a string, unknown enum value, integer out of range or
  * not exact, deeper than CODEC_DEPTH_MAX), -E2BIG (arena limit), -ENOMEM.
@@ -55,11 +56,13 @@ int codec_decode(const VlType *type, json_t *object, unsigned flags, Arena *aren
  * codec_encode() - append the struct as one compact JSON object
  *
  * Null members are left out. Floats print the shortest text that reads back to the same bits and
- * always look like floats; NaN and infinities, which JSON lacks, print as null. Strings that are not
- * valid UTF-8 (file names, log lines) have each bad byte replaced by U+FFFD. A NULL string where the
- * type is not nullable prints as "". Failure is the buffer's.
+ * always look like floats; NaN and infinities, which JSON lacks, print as null. Strings that are
+ * not valid UTF-8 (file names, log lines) have each bad byte replaced by U+FFFD. A NULL string
+ * where the type is not nullable prints as "". Failure is the buffer's.
  */
 void codec_encode(const VlType *type, const void *struct_in, Buffer *buffer);
 
-/** codec_encode_string() - append one JSON string literal of @size bytes, with the same replacement */
+/**
+ * codec_encode_string() - append one JSON string literal of @size bytes, with the same replacement
+ */
 void codec_encode_string(const char *s, size_t size, Buffer *buffer);

@@ -36,7 +36,7 @@ typedef struct Decoder {
 static int decode_value(Decoder *d, const VlType *type, json_t *value, void *slot, const Step *step,
                         unsigned depth);
 
-/* --- paths --------------------------------------------------------------------------------------- */
+/* --- paths ------------------------------------------------------------------------------------ */
 
 typedef struct PathWriter {
         char *path;
@@ -110,7 +110,7 @@ static int refuse(Decoder *d, const Step *step, int error) {
         return error;
 }
 
-/* --- memory --------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 /* NULL when there is no room; then *ret_error says why. */
 static void *take_memory(Decoder *d, size_t count, size_t size, int *ret_error) {
@@ -142,7 +142,7 @@ static json_t *take_empty_object(Decoder *d) {
         return d->empty;
 }
 
-/* --- values --------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 /* What a value that is not there becomes. @slot is zeroed, which is right for most kinds. */
 static int decode_missing(Decoder *d, const VlType *type, void *slot) {
@@ -168,18 +168,27 @@ static int decode_missing(Decoder *d, const VlType *type, void *slot) {
         return 0;
 }
 
+static int decode_string(const json_t *value, const char **ret) {
+        if (!json_is_string(value))
+                return -EINVAL;
+        const char *s = json_string_value(value);
+        if (memchr(s, '\0', json_string_length(value)))
+                return -EINVAL;
+        *ret = s;
+        return 0;
+}
+
 static int decode_bool(const Decoder *d, const json_t *value, bool *ret) {
+        const char *word;
+
         if (json_is_boolean(value)) {
                 *ret = json_is_true(value);
                 return 0;
         }
-        if ((d->flags & CODEC_LENIENT_BOOL) && json_is_string(value)) {
-                const char *word = json_string_value(value);
-                *ret = strcmp(word, "true") == 0;
-                if (*ret || strcmp(word, "false") == 0)
-                        return 0;
-        }
-        return -EINVAL;
+        if (!(d->flags & CODEC_LENIENT_BOOL) || decode_string(value, &word) < 0)
+                return -EINVAL;
+        *ret = strcmp(word, "true") == 0;
+        return *ret || strcmp(word, "false") == 0 ? 0 : -EINVAL;
 }
 
 static int decode_int(const Decoder *d, const json_t *value, int64_t *ret) {
@@ -195,16 +204,6 @@ static int decode_int(const Decoder *d, const json_t *value, int64_t *ret) {
                 }
         }
         return -EINVAL;
-}
-
-static int decode_string(const json_t *value, const char **ret) {
-        if (!json_is_string(value))
-                return -EINVAL;
-        const char *s = json_string_value(value);
-        if (memchr(s, '\0', json_string_length(value)))
-                return -EINVAL;
-        *ret = s;
-        return 0;
 }
 
 static int decode_enum(const VlType *type, const json_t *value, int *ret) {

@@ -4,8 +4,9 @@
  * Typed structs to JSON text, straight into the output buffer: no document is built on the way.
  *
  * Most of what is written is plain text, so strings are scanned eight bytes at a time for the first
- * byte that needs care (a quote, a backslash, a control byte, anything outside ASCII) and what stands
- * before it is copied in one piece. Failure is sticky in the buffer; nothing here asks for it.
+ * byte that needs care (a quote, a backslash, a control byte, anything outside ASCII) and what
+ * stands before it is copied in one piece. Failure is sticky in the buffer; nothing here asks for
+ * it.
  */
 
 #include "varlink/codec.h"
@@ -19,11 +20,14 @@ static void encode_value(const VlType *type, const void *slot, Buffer *buffer);
 
 #define APPEND_LITERAL(buffer, literal) buffer_append((buffer), (literal), sizeof(literal) - 1)
 
-/* --- strings -------------------------------------------------------------------------------------- */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 #define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* High bit of each byte of @word that is zero; exact up to the first such byte, which is what counts. */
+/*
+ * High bit of each byte of @word that is zero; exact up to the first such byte, which is what
+ * counts.
+ */
 static inline uint64_t zero_bytes(uint64_t word) {
         return (word - EACH_BYTE(0x01)) & ~word & EACH_BYTE(0x80);
 }
@@ -64,7 +68,9 @@ static size_t sequence_length(const char *s, size_t size) {
                 n = 4;
         else
                 return 0;
-        /* The second byte is what rules out overlong forms, surrogates and what is past U+10FFFF. */
+        /*
+         * The second byte is what rules out overlong forms, surrogates and what is past U+10FFFF.
+         */
         if (p[0] == 0xe0)
                 low = 0xa0;
         else if (p[0] == 0xed)
@@ -137,7 +143,7 @@ static void append_string(const char *s, Buffer *buffer) {
         codec_encode_string(s ? s : "", s ? strlen(s) : 0, buffer);
 }
 
-/* --- numbers -------------------------------------------------------------------------------------- */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 static void append_int(int64_t value, Buffer *buffer) {
         char text[24], *p = text + sizeof(text);
@@ -152,8 +158,8 @@ static void append_int(int64_t value, Buffer *buffer) {
 }
 
 /*
- * The shortest of 15, 16 and 17 digits that reads back to the same bits. Text and reading back are of
- * one locale; whatever its decimal point is then becomes a dot.
+ * The shortest of 15, 16 and 17 digits that reads back to the same bits. Text and reading back are
+ * of one locale; whatever its decimal point is then becomes a dot.
  */
 static void append_float(double value, Buffer *buffer) {
         char text[64], clean[64];
@@ -185,7 +191,7 @@ static void append_float(double value, Buffer *buffer) {
                 APPEND_LITERAL(buffer, ".0");
 }
 
-/* --- JSON values of `object` members -------------------------------------------------------------- */
+/* --- JSON values of `object` members ---------------------------------------------------------- */
 
 static void append_json(const json_t *value, Buffer *buffer);
 
@@ -246,7 +252,7 @@ static void append_json(const json_t *value, Buffer *buffer) {
         APPEND_LITERAL(buffer, "null");
 }
 
-/* --- typed values --------------------------------------------------------------------------------- */
+/* --- typed values ----------------------------------------------------------------------------- */
 
 static bool is_null(const VlType *type, const void *slot) {
         if (!type->is_nullable)

@@ -31,7 +31,7 @@ typedef struct Parser {
 
 static int parse_type(Parser *p, unsigned depth, IdlType *ret);
 
-/* --- tokens --------------------------------------------------------------------------------------- */
+/* --- tokens ----------------------------------------------------------------------------------- */
 
 #define fail_at(p, position, ...) idl_fail((p)->lexer.error, (position), __VA_ARGS__)
 
@@ -127,7 +127,7 @@ static int take_field_name(Parser *p, const char **ret) {
                          ret);
 }
 
-/* --- comments ------------------------------------------------------------------------------------- */
+/* --- comments --------------------------------------------------------------------------------- */
 
 static const char *join_docs(Parser *p, const char *doc, const Buffer *more) {
         assert(!buffer_failed(more));
@@ -151,7 +151,7 @@ static void take_trailing_doc(Parser *p, const char **doc) {
         p->lexer.trailing.size = 0;
 }
 
-/* --- types ---------------------------------------------------------------------------------------- */
+/* --- types ------------------------------------------------------------------------------------ */
 
 typedef struct Fields {
         IdlField *items;
@@ -163,6 +163,7 @@ static void fields_done(Fields *fields) {
         free(fields->items);
         map_done(&fields->names);
 }
+#define _cleanup_fields_ _cleanup_(fields_done)
 
 static int add_field(Parser *p, Fields *fields, const IdlField *field) {
         if (fields->count == IDL_FIELDS_MAX)
@@ -185,6 +186,21 @@ static int parse_field_type(Parser *p, unsigned depth, IdlField *field) {
         return parse_type(p, depth, type);
 }
 
+/* "," or what ends the list; a comment after either still belongs to the field. */
+static int parse_separator(Parser *p, IdlField *field) {
+        take_trailing_doc(p, &field->doc);
+        if (is_at(p, IDL_TOKEN_CLOSE))
+                return 0;
+        if (!is_at(p, IDL_TOKEN_COMMA))
+                return fail_expected(p, field->type ? "',' or ')' after the field"
+                                                    : "',' or ')' after the value");
+        int r = idl_lexer_next(&p->lexer);
+        if (r < 0)
+                return r;
+        take_trailing_doc(p, &field->doc);
+        return is_at(p, IDL_TOKEN_CLOSE) ? fail_expected(p, "a field name after ','") : 0;
+}
+
 static int parse_field(Parser *p, unsigned depth, Fields *fields, bool is_struct) {
         IdlField field = { .position = p->lexer.token.position };
 
@@ -192,8 +208,9 @@ static int parse_field(Parser *p, unsigned depth, Fields *fields, bool is_struct
         int r = take_field_name(p, &field.name);
         if (r < 0)
                 return r;
+        bool is_value = is_at(p, IDL_TOKEN_COMMA) || is_at(p, IDL_TOKEN_CLOSE);
         if (fields->count == 0)
-                is_struct = is_struct || is_at(p, IDL_TOKEN_COLON);
+                is_struct = is_struct || !is_value;
         else
                 is_struct = fields->items[0].type != NULL;
         if (is_struct && !is_at(p, IDL_TOKEN_COLON))
@@ -204,25 +221,13 @@ static int parse_field(Parser *p, unsigned depth, Fields *fields, bool is_struct
                 if (r < 0)
                         return r;
         }
-        take_trailing_doc(p, &field.doc);
-        if (!is_at(p, IDL_TOKEN_COMMA) && !is_at(p, IDL_TOKEN_CLOSE))
-                return fail_expected(p, is_struct ? "',' or ')' after the field"
-                                                  : "',' or ')' after the value");
-        if (is_at(p, IDL_TOKEN_COMMA)) {
-                r = idl_lexer_next(&p->lexer);
-                if (r < 0)
-                        return r;
-                take_trailing_doc(p, &field.doc);
-                if (is_at(p, IDL_TOKEN_CLOSE))
-                        return fail_expected(p, "a field name after ','");
-        }
-        return add_field(p, fields, &field);
+        r = parse_separator(p, &field);
+        return r < 0 ? r : add_field(p, fields, &field);
 }
 
 /* "(" ... ")": a struct, or an enum where @is_struct does not forbid it. */
 static int parse_list(Parser *p, unsigned depth, bool is_struct, IdlType *ret) {
-        _cleanup_(fields_done)
-        Fields fields = { .names = MAP_INIT };
+        _cleanup_fields_ Fields fields = { .names = MAP_INIT };
 
         int r = idl_lexer_next(&p->lexer);
         if (r < 0)
@@ -318,7 +323,7 @@ static int parse_type(Parser *p, unsigned depth, IdlType *ret) {
         return fail_expected(p, "a type");
 }
 
-/* --- members -------------------------------------------------------------------------------------- */
+/* --- members ---------------------------------------------------------------------------------- */
 
 /* The parameters of a method or an error. */
 static int parse_parameters(Parser *p, const IdlType **ret) {
@@ -393,10 +398,10 @@ static void members_done(Members *members) {
         free(members->items);
         map_done(&members->names);
 }
+#define _cleanup_members_ _cleanup_(members_done)
 
 static int parse_members(Parser *p, Idl *idl) {
-        _cleanup_(members_done)
-        Members members = { .names = MAP_INIT };
+        _cleanup_members_ Members members = { .names = MAP_INIT };
         IdlMember member;
 
         while (!is_at(p, IDL_TOKEN_END)) {

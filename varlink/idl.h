@@ -4,12 +4,14 @@
 /*
  * The interface definition language: text to tree and back.
  *
- * A parsed interface lives in an arena and is read-only. Names are resolved and checked while parsing,
- * so whoever holds a tree can rely on it: every named type exists, every struct has a finite size, no
- * name stands twice where it must be unique. A refused text gets one sentence with line and column.
+ * A parsed interface lives in an arena and is read-only. Names are resolved and checked while
+ * parsing, so whoever holds a tree can rely on it: every named type exists, every struct has a
+ * finite size, no name stands twice where it must be unique. A refused text gets one sentence with
+ * line and column.
  *
- * Comments are kept as the doc of what follows them, or of what stands before them on the same line.
- * Only those in front of a `)` and at the end of the text, which belong to nothing, are dropped.
+ * Comments are kept as the doc of what follows them, or of what stands before them on the same
+ * line. Only those in front of a `)` and at the end of the text, which belong to nothing, are
+ * dropped.
  */
 
 #include <stddef.h>
@@ -112,7 +114,10 @@ int idl_parse(const char *text, size_t size, Arena *arena, const Idl **ret, IdlE
 /** idl_find() - the member of that name, or NULL */
 const IdlMember *idl_find(const Idl *idl, const char *name);
 
-/** idl_type_resolve() - follow names to the type behind them; its is_nullable may differ from @type's */
+/**
+ * idl_type_resolve() - follow names to the type behind them; its is_nullable may differ from
+ * @type's
+ */
 const IdlType *idl_type_resolve(const IdlType *type);
 
 /** idl_type_is_nullable() - whether null is a value of it, by itself or through a name */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A tree to canonical text. A list in parentheses stands on one line when no comment is inside and it
- * fits; else it is broken, and each of its fields decides anew for itself.
+ * A tree to canonical text. A list in parentheses stands on one line when no comment is inside and
+ * it fits; else it is broken, and each of its fields decides anew for itself.
  */
 
 #include "varlink/idl.h"

@@ -4,8 +4,8 @@
 /*
  * Words and marks of an interface text, with one token of look-ahead.
  *
- * A word is any run of letters, digits, `_`, `.` and `-`: whether it is a keyword, a field name or the
- * name of an interface is for the parser to say, which knows what it wanted and can say so.
+ * A word is any run of letters, digits, `_`, `.` and `-`: whether it is a keyword, a field name or
+ * the name of an interface is for the parser to say, which knows what it wanted and can say so.
  */
 
 #include "varlink/idl.h"
@@ -37,7 +37,7 @@ typedef struct IdlLexer {
         unsigned line, column;
         IdlToken token;  /* the one to be looked at next */
         Buffer trailing; /* a comment after the previous token, on its line */
-        Buffer comments; /* comments on lines of their own, between the previous token and this one */
+        Buffer comments; /* comments on lines of their own before the token */
         IdlError *error;
 } IdlLexer;
 
@@ -51,5 +51,7 @@ int idl_lexer_next(IdlLexer *lexer);
 /** idl_fail() - fill the error; returns -EINVAL */
 int idl_fail(IdlError *error, IdlPosition position, const char *fmt, ...) _printf_(3, 4);
 
-/** idl_resolve() - bind names to their types and check what needs the whole interface; 0, -EINVAL */
+/**
+ * idl_resolve() - bind names to their types and check what needs the whole interface; 0, -EINVAL
+ */
 int idl_resolve(Idl *idl, IdlError *error);

@@ -3,8 +3,8 @@
 /*
  * What can only be checked once the whole interface is read: every name is that of a type; no name
  * stands for itself; no value is nullable twice; no struct contains itself by value. The last is a
- * walk over "contains by value" edges, which a nullable, an array and a map cut: a struct that is met
- * again while it is still open would have no finite size.
+ * walk over "contains by value" edges, which a nullable, an array and a map cut: a struct that is
+ * met again while it is still open would have no finite size.
  */
 
 #include <assert.h>
@@ -106,7 +106,9 @@ static int check_nullable(Resolver *r, const IdlType *type) {
 
 static int check_named_size(Resolver *r, const IdlType *type, int above);
 
-/* @above: named types around this one. Returns how many levels of them it has itself, or -EINVAL. */
+/*
+ * @above: named types around this one. Returns how many levels of them it has itself, or -EINVAL.
+ */
 static int check_size(Resolver *r, const IdlType *type, int above) {
         int most = 0;
 

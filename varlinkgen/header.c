@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The header. C wants a type declared before it is used: first the names of all structs, then what
+ * can only be declared whole (enums, names for other types), then the structs, those that others
+ * contain by value first.
+ */
+
 #include <string.h>
 
 #include "varlinkgen/output.h"
@@ -53,7 +60,7 @@ void output_doc(const char *doc, unsigned indent, Buffer *out) {
         buffer_append_string(out, " */\n");
 }
 
-/* --- types ---------------------------------------------------------------------------------------- */
+/* --- types ------------------------------------------------------------------------------------ */
 
 static bool is_struct_in_c(const Definition *d) {
         return d->type->kind == IDL_STRUCT || model_is_container(d->type);
@@ -140,7 +147,7 @@ static void put_structs(const Model *model, Buffer *out) {
         }
 }
 
-/* --- members -------------------------------------------------------------------------------------- */
+/* --- members ---------------------------------------------------------------------------------- */
 
 static void put_type_tables(const Model *model, Buffer *out) {
         for (size_t i = 0; i < model->definitions_count; i++)

@@ -3,8 +3,8 @@
 /*
  * varlinkgen - the compiler from interface text to C.
  *
- * Reads one .varlink file and writes the texts that are asked for. A file that is refused is named with
- * line and column, as compilers do, and nothing is written.
+ * Reads one .varlink file and writes the texts that are asked for. A file that is refused is named
+ * with line and column, as compilers do, and nothing is written.
  */
 
 #include <errno.h>

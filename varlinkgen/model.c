@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "varlink/idl_lexer.h"
 
-/* --- names ---------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* io.podman to IoPodman; a dash separates words as a dot does. */
 static const char *camel_name(Arena *arena, const char *interface) {
@@ -69,7 +69,7 @@ static int take_name(Model *model, const char *name, IdlPosition position) {
         return 0;
 }
 
-/* --- definitions ---------------------------------------------------------------------------------- */
+/* --- definitions ------------------------------------------------------------------------------ */
 
 bool model_is_container(const IdlType *type) {
         return type->kind == IDL_ARRAY || type->kind == IDL_MAP || type->kind == IDL_SET;
@@ -182,7 +182,7 @@ const Definition *model_find_member(const Model *model, const IdlMember *member)
         return model_find(model, member->type);
 }
 
-/* --- order ---------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 static void sort_type(Model *model, const IdlType *type);
 
@@ -212,7 +212,7 @@ static void sort_type(Model *model, const IdlType *type) {
                 sort_definition(model, d);
 }
 
-/* --- spelling ------------------------------------------------------------------------------------- */
+/* --- spelling --------------------------------------------------------------------------------- */
 
 static const char *spell_container(const Model *model, const IdlType *type) {
         if (type->kind == IDL_SET)
@@ -254,7 +254,7 @@ const char *model_spell_slot(const Model *model, const IdlType *type) {
         return arena_printf(model->arena, "%s*", value);
 }
 
-/* --- the whole ------------------------------------------------------------------------------------ */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 bool model_has_members(const Model *model, IdlMemberKind kind) {
         for (size_t i = 0; i < model->idl->members_count; i++)

@@ -5,9 +5,9 @@
  * An interface as C sees it: which C types there are, what they are called, and in which order they
  * must be defined. All writers of output work from this.
  *
- * A C type stands for the value of a type that is not null; whether a place holds the value or a pointer
- * to it is the matter of that place. Types that the text leaves without a name (a struct in a field,
- * an array of arrays) are called after the way to them: IoPodmanCreate_resources.
+ * A C type stands for the value of a type that is not null; whether a place holds the value or a
+ * pointer to it is the matter of that place. Types that the text leaves without a name (a struct in
+ * a field, an array of arrays) are called after the way to them: IoPodmanCreate_resources.
  */
 
 #include "base/map.h"
@@ -59,7 +59,9 @@ const Definition *model_find_member(const Model *model, const IdlMember *member)
 /** model_spell_value() - C type of a value that is not null, ready to be followed by a name */
 const char *model_spell_value(const Model *model, const IdlType *type);
 
-/** model_spell_slot() - C type of a place that holds a value or null, ready to be followed by a name */
+/**
+ * model_spell_slot() - C type of a place that holds a value or null, ready to be followed by a name
+ */
 const char *model_spell_slot(const Model *model, const IdlType *type);
 
 /** model_spell_field() - the IDL's spelling, with `_` after what means something else to C */

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The four texts made of an interface. They are meant to be read: a developer who wonders what a reply
- * looks like in C opens the header in the build folder.
+ * The four texts made of an interface. They are meant to be read: a developer who wonders what a
+ * reply looks like in C opens the header in the build folder.
  */
 
 #include "base/buffer.h"
@@ -24,12 +24,20 @@ void output_client(const Model *model, Buffer *out);
 /** output_first_line() - says what made this file, and of what */
 void output_first_line(const Model *model, Buffer *out);
 
-/** output_doc() - the doc of an interface text as a C comment at that indentation; nothing for NULL */
+/**
+ * output_doc() - the doc of an interface text as a C comment at that indentation; nothing for NULL
+ */
 void output_doc(const char *doc, unsigned indent, Buffer *out);
 
-/** output_reply_prototype() - "int io_podman_VERB_Ping(VarlinkCall *call, const IoPodmanPingOut *out)" */
+/**
+ * output_reply_prototype() - "int io_podman_VERB_Ping(VarlinkCall *call, const IoPodmanPingOut
+ * *out)"
+ */
 void output_reply_prototype(const Model *model, const IdlMember *member, const char *verb,
                             Buffer *out);
 
-/** output_error_prototype() - "int io_podman_error_X(VarlinkCall *call, const IoPodmanX *parameters)" */
+/**
+ * output_error_prototype() - "int io_podman_error_X(VarlinkCall *call, const IoPodmanX
+ * *parameters)"
+ */
 void output_error_prototype(const Model *model, const IdlMember *member, Buffer *out);

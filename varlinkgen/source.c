@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The tables. Each different type gets one, called after its shape (type_array_of_string), so that what
- * is the same is there once. All are declared before the first is defined: types may refer to each
- * other in circles.
+ * The tables. Each different type gets one, called after its shape (type_array_of_string), so that
+ * what is the same is there once. All are declared before the first is defined: types may refer to
+ * each other in circles.
  */
 
 #include <string.h>
@@ -168,7 +168,7 @@ static void put_member_tables(Tables *t, const IdlMember *member) {
         }
 }
 
-/* --- the interface -------------------------------------------------------------------------------- */
+/* --- the interface ---------------------------------------------------------------------------- */
 
 /* The text, one line of C for each of its lines. */
 static void put_string(const char *text, size_t size, Buffer *out) {
