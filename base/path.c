@@ -48,11 +48,11 @@ int path_clean(const char *path, char *out, size_t size) {
         return 0;
 }
 
-int path_open_in_root(int root_fd, const char *path, int flags, mode_t mode) {
+static int open_resolved(int root_fd, const char *path, int flags, mode_t mode, uint64_t resolve) {
         struct open_how how = {
                 .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
                 .mode = mode,
-                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+                .resolve = resolve,
         };
 
         /* EAGAIN: a rename somewhere on the system kept the kernel from proving that ".." is safe. */
@@ -64,6 +64,14 @@ int path_open_in_root(int root_fd, const char *path, int flags, mode_t mode) {
                         return -errno;
         }
         return -EAGAIN;
+}
+
+int path_open_in_root(int root_fd, const char *path, int flags, mode_t mode) {
+        return open_resolved(root_fd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+int path_open_plain(int root_fd, const char *path, int flags) {
+        return open_resolved(root_fd, path, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 /* One directory of a trusted path; an existing one is left as it is. */

@@ -39,6 +39,9 @@ int path_clean(const char *path, char *out, size_t size);
  */
 int path_open_in_root(int root_fd, const char *path, int flags, mode_t mode);
 
+/** path_open_plain() - the same without any symbolic link: -ELOOP where there is one, -EXDEV for a way out */
+int path_open_plain(int root_fd, const char *path, int flags);
+
 /** path_make_dirs() - mkdir -p for a trusted absolute path; new directories get @mode exactly */
 int path_make_dirs(const char *path, mode_t mode);
 

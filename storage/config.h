@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * storage.conf: where the store is and how it is mounted, as containers-storage.conf(5) has it.
+ *
+ * One file counts, they do not add up: CONTAINERS_STORAGE_CONF, else for root
+ * /etc/containers/storage.conf, else /usr/share/containers/storage.conf. A user's own is
+ * $XDG_CONFIG_HOME/containers/storage.conf; from root's file a user takes the driver and
+ * rootless_storage_path. STORAGE_DRIVER and STORAGE_OPTS override the file. An option that would change
+ * what the store holds or how it looks, and that this engine does not have, is refused by its name.
+ */
+
+#include "base/error.h"
+
+typedef struct StoreConfig {
+        char *driver;        /* as configured; "overlay" where nothing is */
+        char *graph_root;    /* absolute */
+        char *run_root;      /* absolute */
+        char *mount_options; /* comma separated, e.g. "nodev"; NULL: none */
+} StoreConfig;
+
+#define STORE_CONFIG_INIT \
+        { .driver = NULL }
+
+/**
+ * store_config_load() - read the configuration of the user who runs this
+ * @graph_root: from the command line, or NULL; made absolute, and so is @run_root
+ * @run_root:   the same
+ * @ret:        written on success only; store_config_done() frees it
+ *
+ * Errors: ERR_INVALID with file, line and column, ERR_UNSUPPORTED (subject = the file or variable),
+ * ERR_NOT_FOUND (the file that the environment names), ERR_LIMIT, ERR_IO.
+ */
+int store_config_load(StoreConfig *ret, const char *graph_root, const char *run_root, Error *err);
+
+void store_config_done(StoreConfig *config);
+#define _cleanup_store_config_ _cleanup_(store_config_done)
