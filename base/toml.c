@@ -23,8 +23,8 @@ const char *toml_kind_name(TomlKind kind) {
 }
 
 /* Positions are rarely asked for, so they are counted when they are. */
-static int fail_at(const Toml *toml, const char *at, ErrorKind kind, Error *err, const char *fmt,
-                   va_list args) {
+_printf_(5, 0) static int fail_at(const Toml *toml, const char *at, ErrorKind kind, Error *err,
+                                  const char *fmt, va_list args) {
         char sentence[ERROR_TEXT_MAX / 2];
         unsigned line = 1, column = 1;
 
@@ -124,23 +124,29 @@ static const TomlValue *child_get(const TomlValue *table, const char *key, size_
 
 int toml_get(const TomlValue *table, const char *path, TomlKind kind, const TomlValue **ret,
              Error *err) {
-        const char *part = path;
-
-        for (;;) {
+        for (const char *part = path;; part++) {
                 size_t length = strcspn(part, ".");
                 const TomlValue *value = child_get(table, part, length);
-                bool is_last = part[length] == '\0';
+                part += length;
                 if (!value)
                         return 0;
-                if (expect(value, is_last ? kind : TOML_TABLE, path, (size_t)(part - path) + length,
-                           err) < 0)
+                if (expect(value, *part ? TOML_TABLE : kind, path, (size_t)(part - path), err) < 0)
                         return -1;
-                if (is_last) {
+                if (*part == '\0') {
                         *ret = value;
                         return 1;
                 }
                 table = value;
-                part += length + 1;
+        }
+}
+
+const TomlValue *toml_find(const TomlValue *table, const char *path) {
+        for (const TomlValue *value = table;; path++) {
+                size_t length = strcspn(path, ".");
+                value = value->kind == TOML_TABLE ? child_get(value, path, length) : NULL;
+                path += length;
+                if (!value || *path == '\0')
+                        return value;
         }
 }
 

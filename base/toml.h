@@ -81,6 +81,9 @@ DEFINE_CLEANUP(Toml, toml_free);
 /** toml_root() - the table of the whole document; borrowed, like all that is found in it */
 const TomlValue *toml_root(const Toml *toml);
 
+/** toml_find() - the value of a dotted path below a table, of whatever kind, or NULL */
+const TomlValue *toml_find(const TomlValue *table, const char *path);
+
 /**
  * toml_get() - find a value by dotted path below a table
  * @path: bare keys joined by dots

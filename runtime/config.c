@@ -29,7 +29,7 @@ static const char *const program_folders[] = {
         "/run/current-system/sw/bin",
 };
 
-/* podman's: what a container gets that says nothing. Source: containers.conf(5), default_capabilities. */
+/* podman's and its containers.conf's in Debian 12; its man page still has an older list. */
 static const char *const default_capabilities[] = {
         "CHOWN",   "DAC_OVERRIDE", "FOWNER",  "FSETID", "KILL",       "NET_BIND_SERVICE",
         "SETFCAP", "SETGID",       "SETPCAP", "SETUID", "SYS_CHROOT",
@@ -299,24 +299,25 @@ static char *first_program(const Strings *paths) {
         return NULL;
 }
 
-/*
- * The path of the runtime that is configured: itself, the first program that the table has for it, or one
- * of this name in the usual folders. When there is none, the likeliest path stands, for the error that
- * follows when it is to be used.
- */
+/* Where a runtime of this name may be: the table's paths for it, then the usual folders. */
+static void add_candidates(const EngineConfig *config, const char *name, Strings *paths) {
+        const EngineRuntime *runtime = find_runtime(config, name);
+
+        for (size_t i = 0; runtime && i < runtime->paths.count; i++)
+                strings_add(paths, runtime->paths.items[i]);
+        for (size_t i = 0; i < ARRAY_SIZE(program_folders); i++)
+                strings_printf(paths, "%s/%s", program_folders[i], name);
+}
+
+/* When there is no such program, the likeliest path stands, for the error of whoever wants to run it. */
 static char *resolve_runtime(const EngineConfig *config) {
         _cleanup_strings_ Strings paths = STRINGS_INIT;
-        const char *name = config->runtime_name;
 
-        if (!name)
+        if (!config->runtime_name)
                 return NULL;
-        if (strchr(name, '/'))
-                return xstrdup(name);
-        const EngineRuntime *runtime = find_runtime(config, name);
-        for (size_t i = 0; runtime && i < runtime->paths.count; i++)
-                strings_add(&paths, runtime->paths.items[i]);
-        for (size_t i = 0; i < ARRAY_SIZE(program_folders); i++)
-                strings_printf(&paths, "%s/%s", program_folders[i], name);
+        if (strchr(config->runtime_name, '/'))
+                return xstrdup(config->runtime_name);
+        add_candidates(config, config->runtime_name, &paths);
         char *program = first_program(&paths);
         return program ? program : xstrdup(paths.items[0]);
 }
@@ -334,6 +335,10 @@ int engine_config_load(EngineConfig *ret, Error *err) {
         if (read_files(&config, err) < 0)
                 return -1;
         config.runtime = resolve_runtime(&config);
+        if (find_runtime(&config, "crun") || find_runtime(&config, "runc")) {
+                add_candidates(&config, "crun", &config.runtime_candidates);
+                add_candidates(&config, "runc", &config.runtime_candidates);
+        }
         config.conmon_path = first_program(&config.conmon_paths);
         *ret = config;
         config = (EngineConfig)ENGINE_CONFIG_INIT;
@@ -354,6 +359,7 @@ void engine_config_done(EngineConfig *config) {
                         strings_done(field);
         }
         strings_done(&config->capabilities);
+        strings_done(&config->runtime_candidates);
         free(config->runtime);
         free(config->conmon_path);
         *config = (EngineConfig)ENGINE_CONFIG_INIT;

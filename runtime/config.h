@@ -58,9 +58,14 @@ typedef struct EngineConfig {
         char *timezone; /* "local" or a name */
         char *cgroupns, *ipcns, *netns, *pidns, *userns, *utsns;
 
-        /* What follows from the above on this host. */
-        char *runtime;     /* path of the runtime that is configured; NULL: the engine chooses */
-        char *conmon_path; /* the first of conmon_paths that is a program; NULL: the usual places */
+        /*
+         * What follows from the above on this host: the runtime that is configured, as a path; where to
+         * look for crun and then runc when none is, empty for the usual places; the first of
+         * conmon_paths that is a program, NULL for the usual places.
+         */
+        char *runtime;
+        Strings runtime_candidates;
+        char *conmon_path;
 } EngineConfig;
 
 #define ENGINE_CONFIG_INIT \
