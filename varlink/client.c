@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "varlink/client.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -103,30 +102,26 @@ static int append_json(const char *text, size_t size, void *userdata) {
         return 0;
 }
 
-static void append_string(Buffer *buffer, const char *text) {
-        buffer_append(buffer, text, strlen(text));
-}
-
 /* Everything of a request but its parameters; they are appended before this closes the object. */
 static void append_head(Buffer *buffer, const char *interface, const char *method) {
-        append_string(buffer, "{\"method\":\"");
+        buffer_append_string(buffer, "{\"method\":\"");
         if (interface) {
-                append_string(buffer, interface);
-                append_string(buffer, ".");
+                buffer_append_string(buffer, interface);
+                buffer_append_string(buffer, ".");
         }
-        append_string(buffer, method);
-        append_string(buffer, "\"");
+        buffer_append_string(buffer, method);
+        buffer_append_string(buffer, "\"");
 }
 
 static int send_request(VarlinkClient *client, unsigned flags) {
         Buffer *output = &client->output;
 
         if (flags & VARLINK_CALL_MORE)
-                append_string(output, ",\"more\":true");
+                buffer_append_string(output, ",\"more\":true");
         if (flags & VARLINK_CALL_ONEWAY)
-                append_string(output, ",\"oneway\":true");
+                buffer_append_string(output, ",\"oneway\":true");
         if (flags & VARLINK_CALL_UPGRADE)
-                append_string(output, ",\"upgrade\":true");
+                buffer_append_string(output, ",\"upgrade\":true");
         buffer_append(output, "}", 2);
 
         int r = buffer_failed(output)                    ? -ENOMEM
@@ -147,7 +142,7 @@ int varlink_client_send(VarlinkClient *client, const char *method, json_t *param
                         return -EINVAL;
         append_head(&client->output, NULL, method);
         if (parameters) {
-                append_string(&client->output, ",\"parameters\":");
+                buffer_append_string(&client->output, ",\"parameters\":");
                 if (json_dump_callback(parameters, append_json, &client->output,
                                        JSON_COMPACT | JSON_REAL_PRECISION(17)) < 0) {
                         buffer_done(&client->output);
@@ -230,18 +225,23 @@ int varlink_client_receive(VarlinkClient *client, VarlinkReply *ret) {
         return receive_reply(client, ret, NULL);
 }
 
-int varlink_client_call(VarlinkClient *client, const VlInterface *interface, const VlMethod *method,
-                        const void *in, Arena *arena, void *out, VarlinkReply *ret_reply) {
+/* --- typed calls --------------------------------------------------------------------------------- */
+
+int varlink_client_begin(VarlinkClient *client, const VlInterface *interface,
+                         const VlMethod *method, const void *in, unsigned flags) {
+        append_head(&client->output, interface->name, method->name);
+        buffer_append_string(&client->output, ",\"parameters\":");
+        codec_encode(method->in, in, &client->output);
+        return send_request(client, flags);
+}
+
+int varlink_client_finish(VarlinkClient *client, const VlMethod *method, Arena *arena, void *out,
+                          VarlinkReply *ret_reply) {
         char path[CODEC_PATH_MAX];
         VarlinkReply reply;
         unsigned flags;
+        int r = receive_reply(client, &reply, &flags);
 
-        append_head(&client->output, interface->name, method->name);
-        append_string(&client->output, ",\"parameters\":");
-        codec_encode(method->in, in, &client->output);
-        int r = send_request(client, 0);
-        if (r >= 0)
-                r = receive_reply(client, &reply, &flags);
         if (r < 0)
                 return r;
         if (reply.error) {
@@ -257,4 +257,11 @@ int varlink_client_call(VarlinkClient *client, const VlInterface *interface, con
         }
         *ret_reply = reply;
         return 0;
+}
+
+int varlink_client_call(VarlinkClient *client, const VlInterface *interface, const VlMethod *method,
+                        const void *in, Arena *arena, void *out, VarlinkReply *ret_reply) {
+        int r = varlink_client_begin(client, interface, method, in, 0);
+
+        return r < 0 ? r : varlink_client_finish(client, method, arena, out, ret_reply);
 }

@@ -4,7 +4,8 @@
 /*
  * A blocking varlink client: one connection, calls in order. Generated stubs wrap varlink_client_call().
  *
- * Not locked: one thread at a time. Pipelining: send several, then receive as often.
+ * Not locked: one thread at a time. Pipelining: send several, then receive as often. Limits of a reply
+ * are those of a request: VARLINK_MESSAGE_MAX, CODEC_DEPTH_MAX.
  */
 
 #include "base/arena.h"
@@ -48,11 +49,20 @@ int varlink_client_send(VarlinkClient *client, const char *method, json_t *param
 /** varlink_client_receive() - one reply; -EPIPE when the service hung up, -EBADMSG when it is no reply */
 int varlink_client_receive(VarlinkClient *client, VarlinkReply *ret);
 
+/** varlink_client_begin() - send one typed request, for calls with flags and pipelining; 0 or -errno */
+int varlink_client_begin(VarlinkClient *client, const VlInterface *interface,
+                         const VlMethod *method, const void *in, unsigned flags);
+/** varlink_client_finish() - its next reply; arguments and result as of varlink_client_call() */
+int varlink_client_finish(VarlinkClient *client, const VlMethod *method, Arena *arena, void *out,
+                          VarlinkReply *ret_reply);
+
 /**
  * varlink_client_call() - one typed call; generated stubs wrap this
+ * @out: zeroed; written on success
  * @ret_reply: holds the message that strings of @out point into; the caller's to free
  *
- * Returns 0; 1 when the service answered with an error (ret_reply->error); -errno otherwise.
+ * Returns 0; 1 when the service answered with an error (ret_reply->error); -EPIPE when it hung up,
+ * -EBADMSG when its answer is none, -EMSGSIZE when that is too long, -errno otherwise.
  */
 int varlink_client_call(VarlinkClient *client, const VlInterface *interface, const VlMethod *method,
                         const void *in, Arena *arena, void *out, VarlinkReply *ret_reply);
