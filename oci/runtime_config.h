@@ -229,7 +229,7 @@ void runtime_config_remove_mount(RuntimeConfig *config, const char *destination)
 /**
  * runtime_config_format() - append the document to @out
  *
- * ERR_INVALID (subject = member of the document, e.g. "process.args[1]"): text that is not UTF-8, no
- * root path, no args.
+ * ERR_INVALID: text that is not UTF-8, no root path, no args; subject = the document's member, e.g.
+ * "args". Leaves @out as it was when it fails.
  */
 int runtime_config_format(const RuntimeConfig *config, Buffer *out, Error *err);
