@@ -88,7 +88,7 @@ static void append_number(JsonWriter *writer, const char *text) {
         buffer_append_string(writer->out, text);
 }
 
-void json_integer(JsonWriter *writer, int64_t value) {
+void json_signed(JsonWriter *writer, int64_t value) {
         char text[24];
 
         (void)snprintf(text, sizeof(text), "%" PRId64, value);

@@ -31,7 +31,7 @@ void json_key(JsonWriter *writer, const char *name);
 void json_key_text(JsonWriter *writer, const char *name);
 
 void json_text(JsonWriter *writer, const char *text);
-void json_integer(JsonWriter *writer, int64_t value);
+void json_signed(JsonWriter *writer, int64_t value);
 void json_unsigned(JsonWriter *writer, uint64_t value);
 void json_boolean(JsonWriter *writer, bool value);
 /** json_verbatim() - a value that is JSON text already */

@@ -23,7 +23,7 @@ static void member_integer(JsonWriter *w, const char *key, int64_t value) {
         if (value == 0)
                 return;
         json_key(w, key);
-        json_integer(w, value);
+        json_signed(w, value);
 }
 
 static void member_unsigned(JsonWriter *w, const char *key, uint64_t value) {
@@ -78,7 +78,7 @@ static void format_user(JsonWriter *w, const RuntimeConfig *config) {
         json_unsigned(w, config->gid);
         if (config->umask >= 0) {
                 json_key(w, "umask");
-                json_integer(w, config->umask);
+                json_signed(w, config->umask);
         }
         if (config->additional_gids_count > 0) {
                 json_key(w, "additionalGids");
@@ -128,7 +128,7 @@ static void format_process(JsonWriter *w, const RuntimeConfig *config) {
         member_true(w, "noNewPrivileges", config->no_new_privileges);
         if (config->has_oom_score_adj) {
                 json_key(w, "oomScoreAdj");
-                json_integer(w, config->oom_score_adj);
+                json_signed(w, config->oom_score_adj);
         }
         member_text(w, "apparmorProfile", config->apparmor_profile);
         member_text(w, "selinuxLabel", config->selinux_label);
@@ -237,9 +237,9 @@ static void format_devices(JsonWriter *w, const RuntimeConfig *config) {
                 member_text(w, "path", device->path);
                 member_text(w, "type", (const char[]){ device->type, '\0' });
                 json_key(w, "major");
-                json_integer(w, device->major);
+                json_signed(w, device->major);
                 json_key(w, "minor");
-                json_integer(w, device->minor);
+                json_signed(w, device->minor);
                 json_key(w, "fileMode");
                 json_unsigned(w, device->mode & 07777);
                 json_key(w, "uid");
@@ -265,11 +265,11 @@ static void format_device_rules(JsonWriter *w, const RuntimeConfig *config) {
                         member_text(w, "type", (const char[]){ rule->type, '\0' });
                 if (rule->major != RUNTIME_DEVICE_ANY) {
                         json_key(w, "major");
-                        json_integer(w, rule->major);
+                        json_signed(w, rule->major);
                 }
                 if (rule->minor != RUNTIME_DEVICE_ANY) {
                         json_key(w, "minor");
-                        json_integer(w, rule->minor);
+                        json_signed(w, rule->minor);
                 }
                 member_text(w, "access", rule->access);
                 json_end_object(w);
@@ -290,7 +290,7 @@ static void format_memory(JsonWriter *w, const RuntimeConfig *config) {
         member_integer(w, "kernel", config->memory_kernel);
         if (config->memory_swappiness >= 0) {
                 json_key(w, "swappiness");
-                json_integer(w, config->memory_swappiness);
+                json_signed(w, config->memory_swappiness);
         }
         member_true(w, "disableOOMKiller", config->memory_disable_oom_killer);
         json_end_object(w);
@@ -342,9 +342,9 @@ static void format_block_io(JsonWriter *w, const RuntimeConfig *config) {
                         const RuntimeBlockLimit *limit = &config->block_limits[kind].items[i];
                         json_begin_object(w);
                         json_key(w, "major");
-                        json_integer(w, limit->major);
+                        json_signed(w, limit->major);
                         json_key(w, "minor");
-                        json_integer(w, limit->minor);
+                        json_signed(w, limit->minor);
                         json_key(w, names[kind].value);
                         json_unsigned(w, limit->value);
                         json_end_object(w);
