@@ -144,9 +144,6 @@ int runtime_open(Runtime **ret, const RuntimeOptions *options, char **ret_notice
         runtime->program_fd = -EBADF;
         runtime->systemd_cgroup = options->systemd_cgroup;
         runtime->exits_dir = xstrdup(options->exits_dir);
-        if (mkdir(runtime->exits_dir, 0700) < 0 && errno != EEXIST)
-                return error_errno(err, ERR_IO, errno, runtime->exits_dir, "cannot make %s",
-                                   runtime->exits_dir);
         if (cgroup_layout_load(&runtime->cgroups, err) < 0 ||
             choose_runtime(runtime, options, &notice, err) < 0 ||
             choose_monitor(runtime, options, err) < 0)

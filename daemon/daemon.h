@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * selkied as one object: every part, in the order in which they are opened; closed in reverse.
+ */
+
+#include "api/api.h"
+#include "base/pool.h"
+#include "daemon/options.h"
+#include "engine/engine.h"
+#include "image/registries.h"
+#include "runtime/config.h"
+#include "storage/config.h"
+
+typedef struct Daemon Daemon;
+
+/** daemon_open() - read the configuration, take the lock, open the store, recover, listen */
+int daemon_open(Daemon **ret, const Options *options, Error *err);
+Daemon *daemon_close(Daemon *daemon);
+DEFINE_CLEANUP(Daemon, daemon_close);
+
+/** daemon_run() - serve until SIGTERM, SIGINT or the idle timeout; 0 or ERR_IO */
+int daemon_run(Daemon *daemon, Error *err);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* selkied: what a shell or systemd starts. Exit status 0, 1 for a failure, 2 for a wrong command line. */
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/daemon.h"
+#include "daemon/version.h"
+
+/* What the engine is made for is a few long-lived objects and short bursts on several threads: two heaps
+ * serve them, and memory that a burst needed goes back to the kernel soon. */
+static void tune_heap(void) {
+        (void)mallopt(M_ARENA_MAX, 2);
+        (void)mallopt(M_TRIM_THRESHOLD, 512 * 1024);
+        (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+}
+
+int main(int argc, char **argv) {
+        _cleanup_(daemon_closep)
+        Daemon *daemon = NULL;
+        Error err = ERROR_INIT;
+        Options options;
+
+        if (options_parse(argc, argv, &options, &err) < 0) {
+                fprintf(stderr, "selkied: %s\n", err.text);
+                return 2;
+        }
+        if (options.wants_help) {
+                options_print_help();
+                return EXIT_SUCCESS;
+        }
+        if (options.wants_version) {
+                printf("selkied %s (%s)\n", SELKIE_VERSION, SELKIE_GIT_COMMIT);
+                return EXIT_SUCCESS;
+        }
+
+        tune_heap();
+        log_set_level(options.log_level);
+        (void)signal(SIGPIPE, SIG_IGN);
+        if (daemon_open(&daemon, &options, &err) < 0 || daemon_run(daemon, &err) < 0) {
+                log_error("%s", err.text);
+                return EXIT_FAILURE;
+        }
+        return EXIT_SUCCESS;
+}
