@@ -32,9 +32,10 @@ DEFINE_CLEANUP(ImageCatalog, image_catalog_free);
 Store *image_catalog_store(const ImageCatalog *catalog);
 
 /**
- * image_catalog_lock_names() - hold this from reading an image's names until they are replaced
+ * image_catalog_lock_names() - hold this from reading an image's names until they are replaced or go
  *
- * The store replaces names as a whole, so two who each take one away would undo one another.
+ * The store replaces names as a whole, so two who each take one away would undo one another. Images are
+ * also removed under it.
  */
 void image_catalog_lock_names(ImageCatalog *catalog);
 void image_catalog_unlock_names(ImageCatalog *catalog);

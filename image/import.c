@@ -22,8 +22,8 @@
 #include "oci/manifest.h"
 #include "oci/reference.h"
 
-#define DEFAULT_MESSAGE     "imported from tarball"
-#define IMPORT_ATTEMPTS_MAX 5 /* at unpacking a layer that others take away */
+#define DEFAULT_MESSAGE "imported from tarball"
+#define REPEATS_MAX     3 /* of unpacking a layer that other tools take away */
 
 /* What is known before the tarball is read. */
 typedef struct Import {
@@ -153,11 +153,10 @@ static int compose(Import *import, const StoreLayerContent *layer, Documents *re
         return 0;
 }
 
-static int record(ImageCatalog *catalog, const Import *import, const StoreLayerContent *layer,
+static int record(Store *store, const Import *import, const StoreLayerContent *layer,
                   const Documents *documents, Error *err) {
         const char *names[] = { import->name };
         char manifest_key[sizeof("manifest-") + DIGEST_TEXT_SIZE];
-        int r;
 
         snprintf(manifest_key, sizeof(manifest_key), "manifest-%s", documents->manifest_digest);
         const StoreImageItem items[] = {
@@ -175,10 +174,7 @@ static int record(ImageCatalog *catalog, const Import *import, const StoreLayerC
                 .names = names,
                 .names_count = *import->name ? 1 : 0,
         };
-        image_catalog_lock_names(catalog);
-        r = store_image_create(image_catalog_store(catalog), &spec, err);
-        image_catalog_unlock_names(catalog);
-        return r;
+        return store_image_create(store, &spec, err);
 }
 
 static int import_layer(Store *store, const Import *import, StoreLayerContent *ret, Error *err) {
@@ -189,34 +185,48 @@ static int import_layer(Store *store, const Import *import, StoreLayerContent *r
 }
 
 /*
- * Layer, then image. Between the two nothing in the store says that the layer is wanted, so that somebody
- * who removes the last other image made of it takes the layer away: then it is unpacked again.
+ * Make the image of its layer. Until then nothing in the store says that the layer is wanted: whoever
+ * removes the last other image made of it takes the layer away. Then it is unpacked again, this time with
+ * our own removals held back, so that only another tool can come between once more.
  */
+static int record_with_layer(ImageCatalog *catalog, const Import *import,
+                             const StoreLayerContent *layer, const Documents *documents,
+                             Error *err) {
+        Store *store = image_catalog_store(catalog);
+        StoreLayerContent again;
+        Error cause = ERROR_INIT;
+        int r;
+
+        image_catalog_lock_names(catalog);
+        r = record(store, import, layer, documents, &cause);
+        for (int i = 0; r < 0 && cause.kind == ERR_NOT_FOUND && i < REPEATS_MAX; i++) {
+                cause.kind = ERR_NONE;
+                r = import_layer(store, import, &again, &cause);
+                if (r == 0 && !text_equal(again.id, layer->id))
+                        r = error_set(&cause, ERR_IO, import->options->source,
+                                      "it changed while it was read");
+                if (r == 0)
+                        r = record(store, import, layer, documents, &cause);
+        }
+        image_catalog_unlock_names(catalog);
+        if (r < 0 && err)
+                *err = cause;
+        return r;
+}
+
 static int import_all(ImageCatalog *catalog, Import *import, Documents *documents, Error *err) {
         Store *store = image_catalog_store(catalog);
-        StoreLayerContent layer, again;
-        Error cause = ERROR_INIT;
+        StoreLayerContent layer;
 
         if (import_layer(store, import, &layer, err) < 0)
                 return -1;
-        int r = compose(import, &layer, documents, &cause);
-        for (int attempt = 1; r == 0; attempt++) {
-                r = record(catalog, import, &layer, documents, &cause);
-                if (r == 0 || cause.kind != ERR_NOT_FOUND || attempt == IMPORT_ATTEMPTS_MAX)
-                        break;
-                if (import_layer(store, import, &again, err) < 0)
-                        return -1;
-                if (!text_equal(again.id, layer.id))
-                        r = error_set(&cause, ERR_IO, import->options->source,
-                                      "it changed while it was read");
-                layer = again;
+        if (compose(import, &layer, documents, err) < 0 ||
+            record_with_layer(catalog, import, &layer, documents, err) < 0) {
+                /* It stays if anything else is made of it; then somebody else still wants it. */
+                (void)store_layer_delete(store, layer.id, NULL);
+                return -1;
         }
-        if (r == 0)
-                return 0;
-        (void)store_layer_delete(store, layer.id, NULL); /* stays if anything else is made of it */
-        if (err)
-                *err = cause;
-        return -1;
+        return 0;
 }
 
 int image_import(ImageCatalog *catalog, const ImageImportOptions *options, char **ret_id,

@@ -38,7 +38,10 @@ static Registry *get_registry(Registries *registries, const char *prefix) {
         return registry;
 }
 
-/* A host or prefix without trailing slashes, as a heap string; "" stays. A URL is a common mistake. */
+/*
+ * A host or prefix without trailing slashes, as a heap string; "" stays. A URL is a common
+ * mistake.
+ */
 static char *clean_location(const TomlValue *value, const char *text, Error *err) {
         size_t length = strlen(text);
 

@@ -7,9 +7,10 @@
  *
  * The main file is CONTAINERS_REGISTRIES_CONF, else $HOME/.config/containers/registries.conf, else
  * /etc/containers/registries.conf. Then come drop-ins, /etc/containers/registries.conf.d and
- * $HOME/.config/containers/registries.conf.d, each in order of names; with a main file of the user only
- * the user's. A later list of search registries takes the place of an earlier one, a later [[registry]]
- * that of one with the same prefix. The main file may have the old format, [registries.search].
+ * $HOME/.config/containers/registries.conf.d, each in order of names; with a main file of the user
+ * only the user's. A later list of search registries takes the place of an earlier one, a later
+ * [[registry]] that of one with the same prefix. The main file may have the old format,
+ * [registries.search].
  */
 
 #include "base/error.h"
@@ -36,8 +37,8 @@ typedef struct Registries {
  * registries_load() - read the configuration of the user who runs this
  * @ret: written on success only; registries_done() frees it
  *
- * Errors: ERR_INVALID with file, line and column, ERR_NOT_FOUND (the file that the environment names),
- * ERR_LIMIT, ERR_IO.
+ * Errors: ERR_INVALID with file, line and column, ERR_NOT_FOUND (the file that the environment
+ * names), ERR_LIMIT, ERR_IO.
  */
 int registries_load(Registries *ret, Error *err);
 
