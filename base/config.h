@@ -4,8 +4,8 @@
 /*
  * Where configuration files lie: the search orders of the containers tools are made of these parts.
  *
- * Like base/toml this speaks in Errors. SELKIE_CONFIG_ROOT in the environment stands before /etc and /usr
- * in system paths: tests put their files there.
+ * Like base/toml this speaks in Errors. SELKIE_CONFIG_ROOT in the environment stands before /etc
+ * and /usr in system paths: tests put their files there.
  */
 
 #include "base/error.h"
@@ -23,8 +23,14 @@ char *config_user_path(const char *name);
 /** config_from_environment() - the value of a variable that is set and not empty, or NULL */
 const char *config_from_environment(const char *name);
 
-/** config_add_drop_ins() - append the `*.conf` files of a folder, in order of their names; none is fine */
+/**
+ * config_add_drop_ins() - append the `*.conf` files of a folder, in order of their names; none is
+ * fine
+ */
 int config_add_drop_ins(Strings *paths, const char *folder, Error *err);
 
-/** config_expand() - replace `$NAME` and `${NAME}` by the environment's values, `$UID` by the user's number; heap string */
+/**
+ * config_expand() - replace `$NAME` and `${NAME}` by the environment's values, `$UID` by the
+ * user's number; heap string
+ */
 char *config_expand(const char *text);

@@ -4,10 +4,10 @@
 /*
  * TOML 1.0, the language of the containers tools' configuration files.
  *
- * A file becomes one read-only tree, freed in one step; every value knows where it stood. Unlike the
- * rest of base/ this speaks in Errors: what there is to say about a file is for the person who wrote
- * it, a sentence with path, line and column (in characters, from 1). Dates are checked and kept as
- * text; a string that contains U+0000 is refused, so that every string is a C string.
+ * A file becomes one read-only tree, freed in one step; every value knows where it stood. Unlike
+ * the rest of base/ this speaks in Errors: what there is to say about a file is for the person who
+ * wrote it, a sentence with path, line and column (in characters, from 1). Dates are checked and
+ * kept as text; a string that contains U+0000 is refused, so that every string is a C string.
  */
 
 #include <stdint.h>
@@ -89,8 +89,8 @@ const TomlValue *toml_find(const TomlValue *table, const char *path);
  * @path: bare keys joined by dots
  * @kind: what it has to be
  *
- * Returns 1, or 0 without touching @ret when it is absent; ERR_INVALID when it, or a table on the way,
- * is of another kind. The getters below do the same for one kind each.
+ * Returns 1, or 0 without touching @ret when it is absent; ERR_INVALID when it, or a table on the
+ * way, is of another kind. The getters below do the same for one kind each.
  */
 int toml_get(const TomlValue *table, const char *path, TomlKind kind, const TomlValue **ret,
              Error *err);

@@ -3,11 +3,11 @@
 /*
  * The structure of a document: lines, keys, headers, arrays and tables.
  *
- * The rules about who may add to a table are the language's only hard part. Each table remembers its
- * origin: one that a header merely passed through may get its own header later; one that a dotted key
- * made grows by dotted keys and gets no header, but may have sub-tables; one with a header has just one;
- * one written as a value is complete. Values are placed in the tree as they are read, and a document
- * that fails is thrown away whole.
+ * The rules about who may add to a table are the language's only hard part. Each table remembers
+ * its origin: one that a header merely passed through may get its own header later; one that a
+ * dotted key made grows by dotted keys and gets no header, but may have sub-tables; one with a
+ * header has just one; one written as a value is complete. Values are placed in the tree as they
+ * are read, and a document that fails is thrown away whole.
  */
 
 #include <string.h>
@@ -74,7 +74,7 @@ static int check_characters(TomlParser *parser) {
         return 0;
 }
 
-/* --- the tree ---------------------------------------------------------------------------------- */
+/* --- the tree --------------------------------------------------------------------------------- */
 
 static TomlValue *value_new(TomlParser *parser, const char *key, const char *at) {
         if (parser->toml->count++ >= TOML_VALUES_MAX) {
@@ -123,7 +123,9 @@ static TomlValue *fail_exists(TomlParser *parser, const KeyPart *part, const Tom
         return NULL;
 }
 
-/* The table that a header passes through: `a` of [a.b]. The last one of an array of tables counts. */
+/*
+ * The table that a header passes through: `a` of [a.b]. The last one of an array of tables counts.
+ */
 static TomlValue *pass_header(TomlParser *parser, TomlValue *table, const KeyPart *part) {
         TomlValue *child = find_child(table, part->text);
 
@@ -173,7 +175,7 @@ static TomlValue *open_array_table(TomlParser *parser, TomlValue *table, const K
                          TOML_ORIGIN_HEADER);
 }
 
-/* --- keys and values --------------------------------------------------------------------------- */
+/* --- keys and values -------------------------------------------------------------------------- */
 
 static int parse_key_part(TomlParser *parser, KeyPart *ret) {
         static const char bare[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

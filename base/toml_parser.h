@@ -28,7 +28,9 @@ int toml_parse_document(TomlParser *parser);
 int toml_parse_fail(const TomlParser *parser, const char *at, ErrorKind kind, const char *fmt, ...)
         _printf_(4, 5);
 
-/** toml_parse_text() - the string at a quote, of any of the four types, or of the two of one line */
+/**
+ * toml_parse_text() - the string at a quote, of any of the four types, or of the two of one line
+ */
 int toml_parse_text(TomlParser *parser, bool allows_lines, const char **ret);
 
 /** toml_parse_scalar() - a boolean, date or number into @value */

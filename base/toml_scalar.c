@@ -3,8 +3,8 @@
 /*
  * Strings, numbers, booleans and dates.
  *
- * The text ends in a NUL and has none before, so looking at the next character is always allowed, and
- * looking further once the one before was not NUL. Source: toml.io/en/v1.0.0.
+ * The text ends in a NUL and has none before, so looking at the next character is always allowed,
+ * and looking further once the one before was not NUL. Source: toml.io/en/v1.0.0.
  */
 
 #include <errno.h>
@@ -111,7 +111,7 @@ static int decode_escape(TomlParser *parser, const char *at, bool has_lines, cha
                 return 2;
         }
         if (at[1] == 'u' || at[1] == 'U') {
-                uint32_t point;
+                uint32_t point = 0;
                 int n = decode_point(parser, at, &point);
                 if (n > 0)
                         *to = put_utf8(*to, point);

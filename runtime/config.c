@@ -48,7 +48,7 @@ typedef struct Key {
         int (*read)(EngineConfig *config, const TomlValue *value, Error *err);
 } Key;
 
-/* --- values ------------------------------------------------------------------------------------ */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static int expect(const TomlValue *value, TomlKind kind, Error *err) {
         if (value->kind == kind)
@@ -185,7 +185,7 @@ static int read_capabilities(EngineConfig *config, const TomlValue *array, Error
         return 0;
 }
 
-/* --- files ------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 #define STRING(path, field) \
         { path, KEY_STRING, offsetof(EngineConfig, field), NULL }
@@ -290,7 +290,7 @@ static int read_files(EngineConfig *config, Error *err) {
         return 0;
 }
 
-/* --- what follows ------------------------------------------------------------------------------ */
+/* --- what follows ----------------------------------------------------------------------------- */
 
 static char *first_program(const Strings *paths) {
         for (size_t i = 0; i < paths->count; i++)
@@ -309,7 +309,10 @@ static void add_candidates(const EngineConfig *config, const char *name, Strings
                 strings_printf(paths, "%s/%s", program_folders[i], name);
 }
 
-/* When there is no such program, the likeliest path stands, for the error of whoever wants to run it. */
+/*
+ * When there is no such program, the likeliest path stands, for the error of whoever wants to run
+ * it.
+ */
 static char *resolve_runtime(const EngineConfig *config) {
         _cleanup_strings_ Strings paths = STRINGS_INIT;
 

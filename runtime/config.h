@@ -5,9 +5,9 @@
  * containers.conf: the defaults for running containers, as containers.conf(5) has them.
  *
  * Files add up, later ones override key by key: /usr/share/containers/containers.conf,
- * /etc/containers/containers.conf, containers.conf.d beside it in order of names, and for a user the
- * same below $XDG_CONFIG_HOME/containers. If CONTAINERS_CONF is set, that file is read and no other.
- * Keys that are not here belong to other tools or other parts of the engine.
+ * /etc/containers/containers.conf, containers.conf.d beside it in order of names, and for a user
+ * the same below $XDG_CONFIG_HOME/containers. If CONTAINERS_CONF is set, that file is read and no
+ * other. Keys that are not here belong to other tools or other parts of the engine.
  */
 
 #include <stdint.h>
@@ -59,9 +59,9 @@ typedef struct EngineConfig {
         char *cgroupns, *ipcns, *netns, *pidns, *userns, *utsns;
 
         /*
-         * What follows from the above on this host: the runtime that is configured, as a path; where to
-         * look for crun and then runc when none is, empty for the usual places; the first of
-         * conmon_paths that is a program, NULL for the usual places.
+         * What follows from the above on this host: the runtime that is configured, as a path;
+         * where to look for crun and then runc when none is, empty for the usual places; the first
+         * of conmon_paths that is a program, NULL for the usual places.
          */
         char *runtime;
         Strings runtime_candidates;
@@ -75,8 +75,8 @@ typedef struct EngineConfig {
  * engine_config_load() - read the configuration of the user who runs this
  * @ret: written on success only; engine_config_done() frees it
  *
- * Errors: ERR_INVALID with file, line and column, ERR_NOT_FOUND (the file that CONTAINERS_CONF names),
- * ERR_LIMIT, ERR_IO.
+ * Errors: ERR_INVALID with file, line and column, ERR_NOT_FOUND (the file that CONTAINERS_CONF
+ * names), ERR_LIMIT, ERR_IO.
  */
 int engine_config_load(EngineConfig *ret, Error *err);
 

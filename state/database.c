@@ -7,13 +7,13 @@
  * survives a crash of the engine at any point; a power cut may lose the newest commits but never
  * damages the file, and the containers they spoke of did not survive it either.
  *
- * The file's header is looked at before SQLite may touch it, so that a file that is something else, or
- * comes from a newer engine, stays as it is to the byte. Nothing else may open the file while the
- * connection lives: closing any descriptor of it would drop SQLite's POSIX locks.
+ * The file's header is looked at before SQLite may touch it, so that a file that is something else,
+ * or comes from a newer engine, stays as it is to the byte. Nothing else may open the file while
+ * the connection lives: closing any descriptor of it would drop SQLite's POSIX locks.
  *
- * A full disk must not keep anyone from removing containers. Every change is an append to the log, so
- * the log's file has its room from the start and keeps it; and since the log can only be begun anew once
- * its pages went to the database, the database's file is always as large as its content.
+ * A full disk must not keep anyone from removing containers. Every change is an append to the log,
+ * so the log's file has its room from the start and keeps it; and since the log can only be begun
+ * anew once its pages went to the database, the database's file is always as large as its content.
  */
 
 #include "state/database.h"
@@ -26,7 +26,10 @@
 
 static pthread_once_t configured = PTHREAD_ONCE_INIT;
 
-/* Statistics would take a process-wide lock at every allocation. Fails only if SQLite runs already. */
+/*
+ * Statistics would take a process-wide lock at every allocation. Fails only if SQLite runs
+ * already.
+ */
 static void configure_once(void) {
         (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
@@ -80,7 +83,10 @@ static int big_endian_32(const unsigned char *p) {
         return (int)((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]);
 }
 
-/* Source: sqlite.org/fileformat2.html section 1.3: magic at 0, user version at 60, application id at 68. */
+/*
+ * Source: sqlite.org/fileformat2.html section 1.3: magic at 0, user version at 60, application id
+ * at 68.
+ */
 static int check_header(const char *path, Error *err) {
         unsigned char header[100];
         _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);

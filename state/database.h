@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * One SQLite connection behind one lock: statements prepared once, changes as transactions, SQLite's
- * failures as our errors. Private to state/.
+ * One SQLite connection behind one lock: statements prepared once, changes as transactions,
+ * SQLite's failures as our errors. Private to state/.
  */
 
 #include <pthread.h>
@@ -16,7 +16,7 @@
 #define DATABASE_BUSY_TIMEOUT_MS 2000 /* for a person who looks into the file with a shell */
 #define DATABASE_PAGE_BYTES      4096 /* SQLite's default: one row to a page or less */
 #define DATABASE_CACHE_KB        256
-#define DATABASE_WAL_PAGES       250 /* checkpoint at 1 MB: bounds what a start after a crash reads */
+#define DATABASE_WAL_PAGES       250 /* checkpoint at 1 MB: what a start has to read back */
 
 /*
  * Room that is taken in advance, so that changes which do not grow the database, such as those that
@@ -53,7 +53,10 @@ struct State {
 int database_open(Database *database, const char *path, Error *err);
 void database_close(Database *database);
 
-/** database_migrate() - run the migrations that are missing; ERR_CORRUPT for a schema from the future */
+/**
+ * database_migrate() - run the migrations that are missing; ERR_CORRUPT for a schema from the
+ * future
+ */
 int database_migrate(Database *database, Error *err);
 
 /** database_schema_version() - the version that this program writes */
@@ -87,7 +90,8 @@ static inline void statement_releasep(sqlite3_stmt **statement) {
 int database_execute(Database *database, const char *sql, Error *err);
 
 /**
- * database_reserve() - see to it that all pages of the database, and some more, have room in its file
+ * database_reserve() - see to it that all pages of the database, and some more, have room in its
+ * file
  *
  * To be called by changes that add rows, at their end; lock held. ERR_NO_SPACE.
  */

@@ -3,9 +3,9 @@
 /*
  * The schema, as the list of steps that lead to it.
  *
- * Entry N brings a file from version N to N + 1, in one transaction with the new version number, so a
- * crash leaves the old version or the new one. Entries are history: a released one never changes, a
- * change of the schema is a new entry at the end.
+ * Entry N brings a file from version N to N + 1, in one transaction with the new version number, so
+ * a crash leaves the old version or the new one. Entries are history: a released one never changes,
+ * a change of the schema is a new entry at the end.
  */
 
 #include <stdio.h>
@@ -13,9 +13,9 @@
 #include "state/database.h"
 
 /*
- * A container is two rows. What changes while it lives is short and fixed in size, so that an update
- * writes one page; its configuration, which may have kilobytes, is written once and read at start. A
- * container that is being removed keeps its name for messages, but no longer occupies it.
+ * A container is two rows. What changes while it lives is short and fixed in size, so that an
+ * update writes one page; its configuration, which may have kilobytes, is written once and read at
+ * start. A container that is being removed keeps its name for messages, but no longer occupies it.
  */
 static const char *const migrations[] = {
         "PRAGMA application_id=0x53656c6b;"

@@ -4,10 +4,10 @@
 /*
  * state.db: the only truth about containers (and later pods, volumes, networks, leases, events).
  *
- * SQLite in WAL mode, one connection behind one lock, the innermost of the engine's locks. This folder
- * is the only one with SQL. Every change is one transaction; a multi-step change of an object writes
- * its intent first, in the object's row, and clears it with the change that completes it, so that the
- * next start knows what was half done.
+ * SQLite in WAL mode, one connection behind one lock, the innermost of the engine's locks. This
+ * folder is the only one with SQL. Every change is one transaction; a multi-step change of an
+ * object writes its intent first, in the object's row, and clears it with the change that completes
+ * it, so that the next start knows what was half done.
  */
 
 #include <stdint.h>
@@ -23,9 +23,9 @@ typedef struct State State;
  * state_open() - open or make the database and bring its schema up to date
  * @path: file; `-wal` and `-shm` stand beside it; its folder exists
  *
- * One engine per file: the caller holds the store's lock. Cost: under 1 ms; the log that is read back
- * has at most 1 MB. Errors: ERR_CORRUPT (not a database, or a schema newer than this program knows:
- * nothing is changed), ERR_NO_SPACE, ERR_IO.
+ * One engine per file: the caller holds the store's lock. Cost: under 1 ms; the log that is read
+ * back has at most 1 MB. Errors: ERR_CORRUPT (not a database, or a schema newer than this program
+ * knows: nothing is changed), ERR_NO_SPACE, ERR_IO.
  */
 int state_open(State **ret, const char *path, Error *err);
 State *state_close(State *state);
@@ -55,10 +55,9 @@ typedef enum ContainerIntent {
 typedef struct ContainerRun {
         ContainerStatus status;
         ContainerIntent intent;
-        pid_t pid; /* host pid of the last init process, 0 before the first start */
-        uint64_t
-                pid_start; /* its start time in clock ticks (/proc/PID/stat field 22): tells reuse */
-        pid_t monitor_pid; /* conmon */
+        pid_t pid;          /* host pid of the last init process, 0 before the first start */
+        uint64_t pid_start; /* its start in clock ticks (/proc/PID/stat field 22): tells reuse */
+        pid_t monitor_pid;  /* conmon */
         uint64_t monitor_start;
         int64_t started_ns;  /* TIMESTAMP_ZERO: never */
         int64_t finished_ns; /* same */
@@ -85,18 +84,27 @@ int state_containers_load(State *state,
                           void *userdata, Error *err);
 
 /*
- * The changes below are each one transaction that a crash of the engine cannot take back once it was
- * answered. Any thread. All can fail with ERR_CORRUPT and ERR_IO, and then change nothing. Only an
- * insert needs room on the disk: a full one (ERR_NO_SPACE) keeps nobody from removing containers.
+ * The changes below are each one transaction that a crash of the engine cannot take back once it
+ * was answered. Any thread. All can fail with ERR_CORRUPT and ERR_IO, and then change nothing. Only
+ * an insert needs room on the disk: a full one (ERR_NO_SPACE) keeps nobody from removing
+ * containers.
  */
 
-/** state_container_insert() - add; ERR_EXISTS (subject = the name or id that is taken), ERR_LIMIT */
+/**
+ * state_container_insert() - add; ERR_EXISTS (subject = the name or id that is taken), ERR_LIMIT
+ */
 int state_container_insert(State *state, const ContainerRow *row, Error *err);
 
-/** state_container_update() - replace all of a row's run part, but a hidden row's intent; ERR_CONTAINER_NOT_FOUND */
+/**
+ * state_container_update() - replace all of a row's run part, but a hidden row's intent;
+ * ERR_CONTAINER_NOT_FOUND
+ */
 int state_container_update(State *state, const char *id, const ContainerRun *run, Error *err);
 
-/** state_container_hide() - set the intent to remove, for good, and free the name; ERR_CONTAINER_NOT_FOUND */
+/**
+ * state_container_hide() - set the intent to remove, for good, and free the name;
+ * ERR_CONTAINER_NOT_FOUND
+ */
 int state_container_hide(State *state, const char *id, Error *err);
 
 /** state_container_delete() - remove the row; a missing one is fine */

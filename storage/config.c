@@ -20,8 +20,8 @@
 #define MOUNT_OPTION "mountopt"
 
 /*
- * Options below [storage] that this engine does not have. Not among them are those that only steer how
- * pulls or user namespaces are done (pull_options, auto-userns-*), or belong to other drivers.
+ * Options below [storage] that this engine does not have. Not among them are those that only steer
+ * how pulls or user namespaces are done (pull_options, auto-userns-*), or belong to other drivers.
  */
 static const char *const unsupported[] = {
         "storage.imagestore",
@@ -46,7 +46,9 @@ static void set_text(char **text, const char *value) {
         *text = xstrdup(value);
 }
 
-/* Whether a value asks for something: files of distributions spell defaults out, as "" or "false". */
+/*
+ * Whether a value asks for something: files of distributions spell defaults out, as "" or "false".
+ */
 static bool asks(const TomlValue *value) {
         switch (value->kind) {
         case TOML_STRING:

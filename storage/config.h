@@ -7,8 +7,9 @@
  * One file counts, they do not add up: CONTAINERS_STORAGE_CONF, else for root
  * /etc/containers/storage.conf, else /usr/share/containers/storage.conf. A user's own is
  * $XDG_CONFIG_HOME/containers/storage.conf; from root's file a user takes the driver and
- * rootless_storage_path. STORAGE_DRIVER and STORAGE_OPTS override the file. An option that would change
- * what the store holds or how it looks, and that this engine does not have, is refused by its name.
+ * rootless_storage_path. STORAGE_DRIVER and STORAGE_OPTS override the file. An option that would
+ * change what the store holds or how it looks, and that this engine does not have, is refused by
+ * its name.
  */
 
 #include "base/error.h"

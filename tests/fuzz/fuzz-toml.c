@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The TOML reader: any bytes are a document or an error with a position, and a document can be walked. */
+/*
+ * The TOML reader: any bytes are a document or an error with a position, and a document can be
+ * walked.
+ */
 
 #include <assert.h>
 #include <stdint.h>

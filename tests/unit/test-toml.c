@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * base/toml: every file of tests/golden/toml. A good-*.toml has beside it, in .expected, one line for
- * each value: its path, its kind, itself. A bad-*.toml has there its one error.
+ * base/toml: every file of tests/golden/toml. A good-*.toml has beside it, in .expected, one line
+ * for each value: its path, its kind, itself. A bad-*.toml has there its one error.
  */
 
 #include <setjmp.h>
