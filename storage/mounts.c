@@ -89,6 +89,17 @@ static int bind_home(const char *home, Error *err) {
         return 0;
 }
 
+int mounts_hold_home(Store *store, Error *err) {
+        _cleanup_free_ char *home = store_home(store);
+        _cleanup_(lock_file_releasep)
+        LockFile *storage_lock = NULL;
+
+        if (lock_file_acquire(&store->storage_lock, err) < 0)
+                return -1;
+        storage_lock = &store->storage_lock;
+        return bind_home(home, err);
+}
+
 void mounts_release_home(Store *store) {
         _cleanup_free_ char *home = store_home(store);
         _cleanup_(lock_file_releasep)

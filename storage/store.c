@@ -81,7 +81,7 @@ static int open_dir(int root_fd, const char *root, const char *name, mode_t mode
 }
 
 static int open_dirs(Store *store, Error *err) {
-        _cleanup_close_ int run_fd = -EBADF, locks_fd = -EBADF, link_fd = -EBADF, user_fd = -EBADF;
+        _cleanup_close_ int run_fd = -EBADF, link_fd = -EBADF;
         const char *graph = store->graph_root, *run = store->run_root;
 
         int r = path_make_dirs(graph, 0700);
@@ -173,6 +173,8 @@ int store_open(Store **ret, const StoreOptions *options, Error *err) {
                          graph, "containers", err) < 0 ||
             open_records(store, &store->mounts, &mount_record_class, store->run_layers_fd, run,
                          "mountpoints", err) < 0)
+                return -1;
+        if (mounts_hold_home(store, err) < 0)
                 return -1;
         *ret = TAKE_PTR(store);
         return 0;

@@ -100,5 +100,12 @@ int layers_discard(Store *store, Records *layers, Record *layer, int trash_fd, E
 
 /* --- mounts.c --- */
 
+/**
+ * mounts_hold_home() - mount overlay/ over itself, private, as every tool does before it mounts a layer
+ *
+ * A tool that finds it missing does so later, over the mounts that are there, and hides them. Done when
+ * the store is opened, so that containers come and go without a change in the number of mounts.
+ */
+int mounts_hold_home(Store *store, Error *err);
 /** mounts_release_home() - undo the mount of overlay/ over itself if nothing is mounted in it */
 void mounts_release_home(Store *store);

@@ -176,8 +176,10 @@ class Engine:
 
     def leaks(self):
         """What still stands of containers that are all gone, one line each."""
-        found = [f"mount {point}" for point in scratch.mounts_below(self.folder)]
         own = self.process.pid if self.process else 0
+        # overlay/ is mounted over itself for as long as an engine has the store open
+        held = {f"{self.root}/overlay"} if own else set()
+        found = [f"mount {p}" for p in scratch.mounts_below(self.folder) if p not in held]
         found += [
             f"process {pid} {arguments}"
             for pid, arguments in scratch.processes_with(self.folder)
