@@ -15,7 +15,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 typedef struct Step Step;
@@ -198,7 +197,8 @@ static int decode_int(const Decoder *d, const json_t *value, int64_t *ret) {
         }
         if ((d->flags & CODEC_INTS_AS_REALS) && json_is_real(value)) {
                 double real = json_real_value(value);
-                if (fabs(real) < CODEC_REAL_EXACT_MAX && trunc(real) == real) {
+                bool is_exact = real > -CODEC_REAL_EXACT_MAX && real < CODEC_REAL_EXACT_MAX;
+                if (is_exact && (double)(int64_t)real == real) {
                         *ret = (int64_t)real;
                         return 0;
                 }
