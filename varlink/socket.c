@@ -209,8 +209,7 @@ static int remove_stale(const char *path) {
         if (!S_ISSOCK(st.st_mode))
                 return -EEXIST;
 
-        int fd = connect_file(path, SOCK_NONBLOCK);
-        fd_closep(&fd);
+        _cleanup_close_ int fd = connect_file(path, SOCK_NONBLOCK);
         if (fd != -ECONNREFUSED && fd != -ENOENT)
                 return -EADDRINUSE;
         return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
