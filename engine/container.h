@@ -54,6 +54,11 @@ typedef struct ContainerNamespaces {
 /** container_namespaces() - of the living process; all 0 when there is none */
 ContainerNamespaces container_namespaces(Container *container);
 
+/*
+ * What the states do not allow is refused in the original's own words, since clients look for them
+ * ("container state improper").
+ */
+
 /* --- what can be done with it ------------------------------------------------------------------- */
 
 /**

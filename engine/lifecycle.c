@@ -176,8 +176,7 @@ int container_kill(Container *container, int64_t signal, Error *err) {
         int r = 0;
         if (container->run.status != CONTAINER_RUNNING)
                 r = error_set(err, ERR_STATE, container->id,
-                              "can only kill running containers: container %s is %s", container->id,
-                              container_status_name(container->run.status));
+                              "can only kill running containers: container state improper");
         else if (signal != 0)
                 r = container_signal_locked(container, (int)signal, err);
         container_unlock(container);
@@ -191,10 +190,11 @@ int container_pause(Container *container, Error *err) {
         ContainerRun run = container->run;
         int r;
         if (run.status == CONTAINER_PAUSED)
-                r = error_set(err, ERR_STATE, container->id, "\"%s\" is already paused",
-                              container->id);
+                r = error_set(err, ERR_STATE, container->id,
+                              "\"%s\" is already paused: container state improper", container->id);
         else if (run.status != CONTAINER_RUNNING)
-                r = error_set(err, ERR_STATE, container->id, "\"%s\" is not running, can't pause",
+                r = error_set(err, ERR_STATE, container->id,
+                              "\"%s\" is not running, can't pause: container state improper",
                               container_status_name(run.status));
         else
                 r = runtime_pause(container->engine->runtime, container->id, err);
@@ -215,7 +215,8 @@ int container_unpause(Container *container, Error *err) {
         ContainerRun run = container->run;
         int r;
         if (run.status != CONTAINER_PAUSED)
-                r = error_set(err, ERR_STATE, container->id, "\"%s\" is not paused, can't unpause",
+                r = error_set(err, ERR_STATE, container->id,
+                              "\"%s\" is not paused, can't unpause: container state improper",
                               container->id);
         else
                 r = runtime_resume(container->engine->runtime, container->id, err);

@@ -53,13 +53,15 @@ int container_remove(Container *container, Error *err) {
         ContainerStatus status = container->run.status;
         if (status == CONTAINER_RUNNING)
                 r = error_set(err, ERR_STATE, container->id,
-                              "cannot remove container %s as it is running: stop it first, or use "
-                              "force",
+                              "cannot remove container %s as it is running - running or paused "
+                              "containers cannot be removed: container state improper",
                               container->id);
         else if (status == CONTAINER_PAUSED)
-                r = error_set(err, ERR_STATE, container->id,
-                              "container %s is paused, cannot remove until unpaused",
-                              container->id);
+                r = error_set(
+                        err, ERR_STATE, container->id,
+                        "container %s is paused, cannot remove until unpaused: container state "
+                        "improper",
+                        container->id);
         else
                 r = container_remove_locked(container, err);
         container_unlock(container);

@@ -172,8 +172,7 @@ static void stop_begin(Container *container, int64_t timeout_s, bool may_be_paus
         if (status == CONTAINER_CONFIGURED || (status == CONTAINER_PAUSED && !may_be_paused))
                 r = error_set(&err, ERR_STATE, container->id,
                               "can only stop created, running, or stopped containers: container "
-                              "%s is %s",
-                              container->id, container_status_name(status));
+                              "state improper");
         if (r < 0 || has_ended) {
                 container_unlock(container);
                 done(container, r < 0 ? &err : NULL, userdata);
@@ -264,7 +263,8 @@ void container_restart_begin(Container *container, int64_t timeout_s, ContainerD
         }
         int r = status == CONTAINER_PAUSED
                         ? error_set(&err, ERR_STATE, container->id,
-                                    "unable to restart container %s: it is paused", container->id)
+                                    "unable to restart a container in a paused or unknown state: "
+                                    "container state improper")
                         : container_start(container, &err);
         done(container, r < 0 ? &err : NULL, userdata);
 }
