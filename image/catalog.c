@@ -64,9 +64,9 @@ ImageDetails *image_details_unref(ImageDetails *details) {
         return NULL;
 }
 
-/* --- loading ----------------------------------------------------------------------------------- */
+/* --- loading --- */
 
-/* The key under which the config is stored: its digest, which is the image's id wherever schema 2 or OCI made it. */
+/* Where the config is stored: under its digest, which is the image's id but for ancient images. */
 static int find_config_key(ImageCatalog *catalog, const StoreImage *image,
                            char key[static DIGEST_TEXT_SIZE], Error *err) {
         _cleanup_manifest_ Manifest manifest = MANIFEST_INIT;
@@ -126,14 +126,14 @@ static int load_layers_size(ImageCatalog *catalog, const StoreImage *image, int6
 }
 
 /* Whatever is wrong with a stored document is no fault of the caller's arguments. */
-static int blame_store(Error *err, const StoreImage *image) {
+static void blame_store(Error *err, const StoreImage *image) {
         if (!err)
-                return -1;
+                return;
         if (err->kind == ERR_INVALID || err->kind == ERR_NOT_FOUND) {
                 err->kind = ERR_CORRUPT;
                 snprintf(err->subject, sizeof(err->subject), "%s", image->id);
         }
-        return error_prefix(err, "image %s", image->id);
+        (void)error_prefix(err, "image %s", image->id);
 }
 
 static int load(ImageCatalog *catalog, const StoreImage *image, ImageDetails **ret, Error *err) {
@@ -142,13 +142,15 @@ static int load(ImageCatalog *catalog, const StoreImage *image, ImageDetails **r
 
         details->n_references = 1;
         if (load_config(catalog, image, details, err) < 0 ||
-            load_layers_size(catalog, image, &details->layers_size, err) < 0)
-                return blame_store(err, image);
+            load_layers_size(catalog, image, &details->layers_size, err) < 0) {
+                blame_store(err, image);
+                return -1;
+        }
         *ret = TAKE_PTR(details);
         return 0;
 }
 
-/* --- keeping ----------------------------------------------------------------------------------- */
+/* --- keeping --- */
 
 static size_t cost(const ImageDetails *details) {
         return details->config_bytes > IMAGE_CACHE_ENTRY_MIN ? details->config_bytes
@@ -173,7 +175,7 @@ void image_catalog_forget(ImageCatalog *catalog, const char *id) {
         pthread_mutex_unlock(&catalog->lock);
 }
 
-/* Other tools remove images too: drop what is kept about those that are not in a snapshot of the store. */
+/* Other tools remove images too: drop what is kept about those that the store has no more. */
 static void forget_gone(ImageCatalog *catalog, const StoreImages *images) {
         _cleanup_strings_ Strings gone = STRINGS_INIT;
         _cleanup_(map_done)
@@ -246,7 +248,7 @@ int64_t image_size(const StoreImage *image, const ImageDetails *details) {
         return total;
 }
 
-/* --- showing ----------------------------------------------------------------------------------- */
+/* --- showing --- */
 
 static bool is_among(char *const *items, size_t count, const char *text) {
         for (size_t i = 0; i < count; i++)
@@ -255,7 +257,7 @@ static bool is_among(char *const *items, size_t count, const char *text) {
         return false;
 }
 
-/* `repository@digest` of one stored name: its own digest, or that of the image's manifest; NULL if neither. */
+/* `repository@digest` of a stored name: its own digest, or the manifest's; NULL if neither. */
 static char *repo_digest(const StoreImage *image, const char *name, Arena *arena) {
         const char *slash, *colon;
 

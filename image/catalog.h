@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * The images of a store as users see them: found by what they type, listed with what they look for.
+ * The images of a store as users see them: found by what they type, listed by what they ask.
  *
- * The store's records are the truth and are read at each call; what their configs say never changes
- * (an image's id is its config's digest), so parsed configs are kept by id. Thread-safe; like the store
- * it may wait for other tools' locks, so never on the loop.
+ * The store's records are the truth and are read at each call; what their configs say never
+ * changes (an image's id is its config's digest), so parsed configs are kept by id. Thread-safe;
+ * like the store it may wait for other tools' locks, so never on the loop.
  */
 
 #include <stdint.h>
@@ -17,9 +17,10 @@
 #include "oci/image_config.h"
 #include "storage/store.h"
 
-/* Bound of the cache of parsed configs, in bytes of their texts, each counted as IMAGE_CACHE_ENTRY_MIN at
- * least. When full, what is in it stays until its image is gone: lists walk all images in the same order,
- * and making room for the newest would evict each just before its use. */
+/* Bound of the cache of parsed configs, in bytes of their texts, each counted as
+ * IMAGE_CACHE_ENTRY_MIN at least. When full, what is in it stays until its image is gone: lists
+ * walk all images in the same order, and making room for the newest would evict each just before
+ * its use. */
 #define IMAGE_CACHE_BYTES_MAX (8 * 1024 * 1024)
 #define IMAGE_CACHE_ENTRY_MIN 4096
 
@@ -32,10 +33,10 @@ DEFINE_CLEANUP(ImageCatalog, image_catalog_free);
 Store *image_catalog_store(const ImageCatalog *catalog);
 
 /**
- * image_catalog_lock_names() - hold this from reading an image's names until they are replaced or go
+ * image_catalog_lock_names() - hold this from reading an image's names until they are replaced
  *
- * The store replaces names as a whole, so two who each take one away would undo one another. Images are
- * also removed under it.
+ * The store replaces names as a whole, so two who each take one away would undo one another.
+ * Images are also removed under it.
  */
 void image_catalog_lock_names(ImageCatalog *catalog);
 void image_catalog_unlock_names(ImageCatalog *catalog);
@@ -43,7 +44,7 @@ void image_catalog_unlock_names(ImageCatalog *catalog);
 /** image_catalog_forget() - drop what is kept about an image that is gone */
 void image_catalog_forget(ImageCatalog *catalog, const char *id);
 
-/* --- what an image says of itself -------------------------------------------------------------- */
+/* --- what an image says of itself --- */
 
 /* Immutable, reference-counted, shared by all who ask. */
 typedef struct ImageDetails {
@@ -61,13 +62,14 @@ DEFINE_CLEANUP(ImageDetails, image_details_unref);
  * image_details() - the parsed config of an image; @ret is referenced
  *
  * The document is checked against the digest it is stored under.
- * Errors: ERR_CORRUPT (no config, or one that is not what its digest says), ERR_INVALID, ERR_LIMIT, ERR_IO.
+ * Errors: ERR_CORRUPT (no config, or one that is not what its digest says), ERR_INVALID,
+ * ERR_LIMIT, ERR_IO.
  */
 int image_details(ImageCatalog *catalog, const StoreImage *image, ImageDetails **ret, Error *err);
 
 /**
- * image_size() - bytes, as podman and the original count them: every layer's uncompressed tar, and every
- * document that is stored with the image (manifests, config, signatures)
+ * image_size() - bytes, as podman and the original count them: every layer's uncompressed tar, and
+ * every document that is stored with the image (manifests, config, signatures)
  */
 int64_t image_size(const StoreImage *image, const ImageDetails *details);
 
@@ -87,8 +89,8 @@ typedef struct ImageSummary {
 /**
  * image_list() - every image of the store, in the store's order (oldest record first)
  *
- * An image whose config is broken or gone is listed by what its record says: a list never fails for one
- * image's sake.
+ * An image whose config is broken or gone is listed by what its record says: a list never fails
+ * for one image's sake.
  */
 int image_list(ImageCatalog *catalog, Arena *arena, ImageSummary **ret, size_t *ret_count,
                Error *err);

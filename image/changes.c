@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * One row of a table for each instruction. What an instruction does not understand is refused: the original
- * ignored unknown words, and images silently lacked what their makers had asked for.
+ * One row of a table for each instruction. What an instruction does not understand is refused: the
+ * original ignored unknown words, and images silently lacked what their makers had asked for.
  */
 
 #include "image/changes.h"
@@ -26,9 +26,10 @@ static int refuse(Error *err, const char *change, const char *reason) {
                          reason);
 }
 
-/* --- values ------------------------------------------------------------------------------------ */
+/* --- values --- */
 
-/* A list in JSON cannot be mistaken for words: `[` is a program too, but what follows it there is a space. */
+/* A list in JSON cannot be mistaken for words: `[` is a program too, but what follows it there is
+ * a space. */
 static bool looks_like_json(const char *value) {
         if (*value != '[')
                 return false;
@@ -130,7 +131,7 @@ static void insert_sorted(Strings *set, char *take_item) {
         set->items[i] = take_item;
 }
 
-/* --- instructions ------------------------------------------------------------------------------ */
+/* --- instructions --- */
 
 static int apply_cmd(ImageSettings *settings, const char *change, const char *value, Error *err) {
         _cleanup_strings_ Strings list = STRINGS_INIT;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Everything the caller said is checked first, then the layer is unpacked, and last the image's documents
- * are written and named: an import that fails early costs nothing, one that fails late leaves no image.
+ * Everything the caller said is checked first, then the layer is unpacked, and last the image's
+ * documents are written and named: an import that fails early costs nothing, one that fails late
+ * leaves no image.
  *
- * The manifest describes the layer uncompressed, whatever the file was, since that is how the store keeps
- * it: so a tarball gives the same manifest whether it came plain or compressed.
+ * The manifest describes the layer uncompressed, whatever the file was, since that is how the
+ * store keeps it: so a tarball gives the same manifest whether it came plain or compressed.
  */
 
 #include "image/import.h"
@@ -107,7 +108,7 @@ static int open_source(const char *source, Import *import, struct stat *ret_stat
 }
 
 static int prepare(const ImageImportOptions *options, Import *import, Error *err) {
-        struct stat status;
+        struct stat status = { .st_mode = 0 };
 
         image_config_init(&import->config);
         if (check_reference(options->reference, import, err) < 0 ||
@@ -185,9 +186,9 @@ static int import_layer(Store *store, const Import *import, StoreLayerContent *r
 }
 
 /*
- * Make the image of its layer. Until then nothing in the store says that the layer is wanted: whoever
- * removes the last other image made of it takes the layer away. Then it is unpacked again, this time with
- * our own removals held back, so that only another tool can come between once more.
+ * Make the image of its layer. Until then nothing in the store says that the layer is wanted:
+ * whoever removes the last other image made of it takes the layer away. Then it is unpacked again,
+ * this time with our own removals held back, so that only another tool can come between once more.
  */
 static int record_with_layer(ImageCatalog *catalog, const Import *import,
                              const StoreLayerContent *layer, const Documents *documents,
@@ -216,7 +217,7 @@ static int record_with_layer(ImageCatalog *catalog, const Import *import,
 
 static int import_all(ImageCatalog *catalog, Import *import, Documents *documents, Error *err) {
         Store *store = image_catalog_store(catalog);
-        StoreLayerContent layer;
+        StoreLayerContent layer = { .id = "" };
 
         if (import_layer(store, import, &layer, err) < 0)
                 return -1;

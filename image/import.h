@@ -4,8 +4,8 @@
 /*
  * A tarball of a root file system becomes an image of one layer.
  *
- * The same content with the same settings gives the same id again, as it did in the original: the date in
- * the config is the tarball's modification time, not the moment of the import.
+ * The same content with the same settings gives the same id again, as it did in the original: the
+ * date in the config is the tarball's modification time, not the moment of the import.
  */
 
 #include "base/error.h"
@@ -27,10 +27,11 @@ typedef struct ImageImportOptions {
  * image_import() - make the image
  * @ret_id: heap, 64 hex digits
  *
- * Reference and changes are checked before the file is touched. Whatever fails, the store is left as it was.
- * Errors: ERR_INVALID (subject = `reference`, `message`, the bad change, or the source that is a folder or
- * otherwise no file), ERR_NOT_FOUND (no such source), ERR_UNSUPPORTED (a URL), ERR_LAYER_CORRUPT (subject =
- * entry path), ERR_LIMIT, ERR_NO_SPACE, ERR_CANCELLED, ERR_IO.
+ * Reference and changes are checked before the file is touched. Whatever fails, the store is left
+ * as it was.
+ * Errors: ERR_INVALID (subject = `reference`, `message`, the bad change, or the source that is a
+ * folder or otherwise no file), ERR_NOT_FOUND (no such source), ERR_UNSUPPORTED (a URL),
+ * ERR_LAYER_CORRUPT (subject = entry path), ERR_LIMIT, ERR_NO_SPACE, ERR_CANCELLED, ERR_IO.
  */
 int image_import(ImageCatalog *catalog, const ImageImportOptions *options, char **ret_id,
                  Error *err);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A short name can mean images of several registries. The meanings have ranks, from the most literal to
- * the most generous; every name of every image is given its rank, and the best rank that occurs wins.
- * Only the last one can hit images of different registries at once, and then nothing is guessed.
+ * A short name can mean images of several registries. The meanings have ranks, from the most
+ * literal to the most generous; every name of every image is given its rank, and the best rank
+ * that occurs wins. Only the last one can hit images of different registries at once, and then
+ * nothing is guessed.
  */
 
 #include "image/lookup.h"
@@ -47,7 +48,7 @@ void image_match_done(ImageMatch *match) {
         *match = (ImageMatch)IMAGE_MATCH_INIT;
 }
 
-/* --- names ------------------------------------------------------------------------------------- */
+/* --- names --- */
 
 static StoredName cut(const char *name) {
         const char *end = strchrnul(name, '@');
@@ -105,7 +106,8 @@ static Rank rank_repository(const StoredName *stored, const Wanted *wanted) {
         return RANK_NONE;
 }
 
-/* The digests of an image are those of its manifests: the chosen one's and an index's, if it came by one. */
+/* The digests of an image are those of its manifests: the chosen one's and an index's, if it came
+ * by one. */
 static bool image_has_digest(const StoreImage *image, const char *digest) {
         if (image->digest && text_equal(image->digest, digest))
                 return true;
@@ -132,7 +134,7 @@ static Rank rank_name(const StoreImage *image, const char *name, const Wanted *w
         return is_wanted ? rank_repository(&stored, wanted) : RANK_NONE;
 }
 
-/* --- matches ----------------------------------------------------------------------------------- */
+/* --- matches --- */
 
 /* Different images that match equally well; borrowed from the snapshot. */
 typedef struct Candidates {

@@ -21,11 +21,13 @@ void image_match_done(ImageMatch *match);
 
 /**
  * image_lookup() - the image that a user's word means, and how it was meant
- * @name: id, `sha256:<id>`, name or id prefix; `docker://` and `containers-storage:` before it are skipped
+ * @name: id, `sha256:<id>`, name or id prefix; `docker://` and `containers-storage:` before it are
+ * skipped
  *
  * In this order, the first that matches wins: full id; the name exactly; below localhost; below
- * docker.io; by its last path components in any registry; id prefix. `:latest` is assumed where neither
- * tag nor digest is given; `name@digest` wants an image of that name's repository with that digest.
+ * docker.io; by its last path components in any registry; id prefix. `:latest` is assumed where
+ * neither tag nor digest is given; `name@digest` wants an image of that name's repository with
+ * that digest.
  * Errors: ERR_IMAGE_NOT_FOUND (subject = @name as given; also for "" and what is no reference),
  * ERR_AMBIGUOUS (text lists the matches), those of store_images().
  */

@@ -20,34 +20,41 @@ static int list_users(Store *store, const char *id, Strings *ret, Error *err) {
         return 0;
 }
 
-int image_remove_plan(ImageCatalog *catalog, const char *name, bool force, ImageRemovePlan *ret,
-                      Error *err) {
-        _cleanup_image_remove_plan_ ImageRemovePlan plan = IMAGE_REMOVE_PLAN_INIT;
+static int decide(ImageCatalog *catalog, const char *name, bool force, ImageRemovePlan *plan,
+                  Error *err) {
         _cleanup_image_match_ ImageMatch match = IMAGE_MATCH_INIT;
 
         if (image_lookup(catalog, name, &match, err) < 0)
                 return -1;
         const StoreImage *image = match.image;
-        plan.id = xstrdup(image->id);
+        plan->id = xstrdup(image->id);
         if (match.name && image->names.count > 1) {
-                plan.untag = TAKE_PTR(match.name);
-        } else {
-                if (list_users(image_catalog_store(catalog), image->id, &plan.containers, err) < 0)
-                        return -1;
-                if (plan.containers.count && !force)
-                        return error_set(err, ERR_IN_USE, image->id,
-                                         "could not remove image %s as it is being used by %zu "
-                                         "containers",
-                                         image->id, plan.containers.count);
-                if (image->names.count > 1 && !force)
-                        return error_set(
-                                err, ERR_IN_USE, image->id,
-                                "unable to delete %s (must force) - image is referred to in "
-                                "multiple tags",
-                                image->id);
+                plan->untag = TAKE_PTR(match.name);
+                return 0;
+        }
+        if (list_users(image_catalog_store(catalog), image->id, &plan->containers, err) < 0)
+                return -1;
+        if (plan->containers.count && !force)
+                return error_set(err, ERR_IN_USE, image->id,
+                                 "could not remove image %s as it is being used by %zu containers",
+                                 image->id, plan->containers.count);
+        if (image->names.count > 1 && !force)
+                return error_set(err, ERR_IN_USE, image->id,
+                                 "unable to delete %s (must force) - image is referred to in "
+                                 "multiple tags",
+                                 image->id);
+        return 0;
+}
+
+int image_remove_plan(ImageCatalog *catalog, const char *name, bool force, ImageRemovePlan *ret,
+                      Error *err) {
+        ImageRemovePlan plan = IMAGE_REMOVE_PLAN_INIT;
+
+        if (decide(catalog, name, force, &plan, err) < 0) {
+                image_remove_plan_done(&plan);
+                return -1;
         }
         *ret = plan;
-        plan = (ImageRemovePlan)IMAGE_REMOVE_PLAN_INIT;
         return 0;
 }
 

@@ -4,8 +4,9 @@
 /*
  * Removing an image: first decide, then do.
  *
- * Between the two the engine removes the containers that stand in the way (that is what force is for), since
- * containers are above this folder. Given one of several names, an image only loses that name.
+ * Between the two the engine removes the containers that stand in the way (that is what force is
+ * for), since containers are above this folder. Given one of several names, an image only loses
+ * that name.
  * Source: libpod 2018-12 libpod/runtime_img.go RemoveImage, measured.
  */
 
@@ -15,7 +16,7 @@
 typedef struct ImageRemovePlan {
         char *id;           /* the image, 64 hex digits */
         char *untag;        /* the name to take away, the image stays; NULL: the image goes */
-        Strings containers; /* ids in the store that use it, of any tool; empty if it only loses a name */
+        Strings containers; /* ids of those that use it, any tool's; none if a name goes */
 } ImageRemovePlan;
 
 #define IMAGE_REMOVE_PLAN_INIT \

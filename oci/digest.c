@@ -50,7 +50,7 @@ bool digest_is_valid(const char *text) {
 }
 
 const char *digest_format(const Digest *digest, char text[static DIGEST_TEXT_SIZE]) {
-        memcpy(text, ALGORITHM, strlen(ALGORITHM));
+        memcpy(text, ALGORITHM, sizeof(ALGORITHM));
         hex_encode(digest->bytes, DIGEST_SIZE, text + strlen(ALGORITHM));
         return text;
 }

@@ -4,8 +4,8 @@
 /*
  * SHA-256 digests: what every blob, manifest and image id is named by.
  *
- * One algorithm only. The registries' grammar knows others, but nothing that podman, buildah or skopeo
- * put into a store uses them, and a second algorithm would give one blob two names.
+ * One algorithm only. The registries' grammar knows others, but nothing that podman, buildah or
+ * skopeo put into a store uses them, and a second algorithm would give one blob two names.
  */
 
 #include <stddef.h>

@@ -6,8 +6,9 @@
 #include "base/timestamp.h"
 
 /*
- * Count what a parser would build before it builds it: every value but the first follows a comma or an
- * opening bracket. Brackets within strings do not count; whether the text is well-formed is not asked.
+ * Count what a parser would build before it builds it: every value but the first follows a comma
+ * or an opening bracket. Brackets within strings do not count; whether the text is well-formed is
+ * not asked.
  */
 static int check_bounds(const char *text, size_t size, const char *what, Error *err) {
         size_t values = 1, depth = 0;
@@ -160,7 +161,7 @@ int document_array(const json_t *object, const char *where, const char *name, si
 
 int document_strings(const json_t *object, const char *where, const char *name, size_t max,
                      Strings *ret, Error *err) {
-        json_t *array, *element;
+        json_t *array = NULL, *element;
         size_t i;
 
         if (document_array(object, where, name, max, &array, err) < 0)
@@ -179,7 +180,7 @@ static int compare_texts(const void *a, const void *b) {
 
 int document_keys(const json_t *object, const char *where, const char *name, size_t max,
                   Strings *ret, Error *err) {
-        json_t *set, *value;
+        json_t *set = NULL, *value;
         const char *key;
 
         if (document_object(object, where, name, &set, err) < 0)
@@ -194,7 +195,7 @@ int document_keys(const json_t *object, const char *where, const char *name, siz
 
 int document_pairs(const json_t *object, const char *where, const char *name, size_t max,
                    Pairs *ret, Error *err) {
-        json_t *map, *value;
+        json_t *map = NULL, *value;
         const char *key;
 
         if (document_object(object, where, name, &map, err) < 0)
@@ -211,7 +212,7 @@ int document_pairs(const json_t *object, const char *where, const char *name, si
         return 0;
 }
 
-/* --- writing ----------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static void require(bool succeeded) {
         if (!succeeded)

@@ -4,9 +4,10 @@
 /*
  * Reading untrusted JSON documents (configs, manifests, indexes), and writing our own.
  *
- * A parse is bounded by bytes, depth and number of values, since a few bytes of text can ask for much
- * memory. The getters read one member of an object, treat null like absence, and name the member in
- * their errors: @where is the path of the object, "" or ending in a dot, such as `config.`.
+ * A parse is bounded by bytes, depth and number of values, since a few bytes of text can ask for
+ * much memory. The getters read one member of an object, treat null like absence, and name the
+ * member in their errors: @where is the path of the object, "" or ending in a dot, such as
+ * `config.`.
  *
  * Errors of all: ERR_INVALID, ERR_LIMIT; subject = the member's path.
  */
@@ -60,8 +61,8 @@ int document_pairs(const json_t *object, const char *where, const char *name, si
                    Pairs *ret, Error *err);
 
 /*
- * Writers: every text must be UTF-8, as all text is that came in through a check; they abort without
- * memory. The put functions that name a kind leave out what is empty.
+ * Writers: every text must be UTF-8, as all text is that came in through a check; they abort
+ * without memory. The put functions that name a kind leave out what is empty.
  */
 
 /** document_put() - add a member; its value is taken */
@@ -75,7 +76,10 @@ void document_put_strings(json_t *object, const char *name, const Strings *strin
 void document_put_keys(json_t *object, const char *name, const Strings *keys);
 void document_put_pairs(json_t *object, const char *name, const Pairs *pairs);
 
-/** document_list(), document_set(), document_map() - the values themselves, empty ones too; new reference */
+/**
+ * document_list(), document_set(), document_map() - the values themselves, empty ones too; new
+ * reference
+ */
 json_t *document_list(char *const *items, size_t count);
 json_t *document_set(const Strings *keys);
 json_t *document_map(const Pairs *pairs);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The same document both ways: parse_*() and format_*() of one part stand beside each other, so that a
- * member that is read but not written, or written but not read, is seen at once.
+ * The same document both ways: parse_*() and format_*() of one part stand beside each other, so
+ * that a member that is read but not written, or written but not read, is seen at once.
  */
 
 #include "oci/image_config.h"
@@ -18,7 +18,7 @@
 
 #define WHITE_SPACE " \t\n\v\f\r"
 
-/* --- lifetime ---------------------------------------------------------------------------------- */
+/* --- lifetime --- */
 
 void image_settings_done(ImageSettings *settings) {
         free(settings->user);
@@ -69,7 +69,7 @@ void image_config_done(ImageConfig *config) {
         *config = (ImageConfig)IMAGE_CONFIG_INIT;
 }
 
-/* The host's machine as Go spells it; the kernel's own word where the two agree or none is known. */
+/* The host's machine as Go spells it; the kernel's own word where no other is known. */
 static const char *host_architecture(const char *machine) {
         static const char *const names[][2] = {
                 { "x86_64", "amd64" },    { "aarch64", "arm64" },       { "i686", "386" },
@@ -131,7 +131,7 @@ void image_config_add_history(ImageConfig *config, int64_t created_ns, const cha
         };
 }
 
-/* --- the settings ------------------------------------------------------------------------------ */
+/* --- the settings --- */
 
 static int parse_settings(const json_t *json, ImageSettings *ret, Error *err) {
         static const char where[] = "config.";
@@ -175,7 +175,7 @@ static json_t *format_settings(const ImageSettings *settings) {
         return json;
 }
 
-/* --- the root file system ---------------------------------------------------------------------- */
+/* --- the root file system --- */
 
 static int parse_rootfs(const json_t *json, Strings *ret, Error *err) {
         _cleanup_free_ char *type = NULL;
@@ -202,7 +202,7 @@ static json_t *format_rootfs(const Strings *diff_ids) {
         return json;
 }
 
-/* --- the history ------------------------------------------------------------------------------- */
+/* --- the history --- */
 
 static int parse_history(const json_t *array, ImageConfig *ret, Error *err) {
         json_t *entry;
@@ -244,7 +244,7 @@ static json_t *format_history(const ImageConfig *config) {
         return array;
 }
 
-/* --- the whole --------------------------------------------------------------------------------- */
+/* --- the whole --- */
 
 static int parse_config(const json_t *json, ImageConfig *ret, Error *err) {
         json_t *settings, *rootfs, *history;
@@ -293,7 +293,7 @@ char *image_config_format(const ImageConfig *config, size_t *ret_size) {
         return document_format(json, ret_size);
 }
 
-/* --- what a container takes from its image ----------------------------------------------------- */
+/* --- what a container takes from its image --- */
 
 static void append(Strings *to, const Strings *from) {
         for (size_t i = 0; from && i < from->count; i++)

@@ -5,9 +5,10 @@
  * The configuration of an image: what it is made of and how its containers start.
  *
  * Source: OCI image-spec v1.1 config.md, with the members that docker adds to it (OnBuild, Shell,
- * Healthcheck, comment). The document comes from registries and files, so parsing is strict about types
- * and sizes, and an error names the member. Members that this program does not know are dropped: an
- * image's bytes on disk are never rewritten, and a config made from a parsed one is a new image.
+ * Healthcheck, comment). The document comes from registries and files, so parsing is strict about
+ * types and sizes, and an error names the member. Members that this program does not know are
+ * dropped: an image's bytes on disk are never rewritten, and a config made from a parsed one is a
+ * new image.
  */
 
 #include <stdint.h>
@@ -70,7 +71,10 @@ typedef struct ImageConfig {
 void image_config_done(ImageConfig *config);
 #define _cleanup_image_config_ _cleanup_(image_config_done)
 
-/** image_config_init() - an empty config for this host: its architecture and os in Go names, no date */
+/**
+ * image_config_init() - an empty config for this host: its architecture and os in Go names, no
+ * date
+ */
 void image_config_init(ImageConfig *config);
 
 /**
@@ -95,13 +99,14 @@ void image_config_copy(ImageConfig *to, const ImageConfig *from);
 void image_config_add_history(ImageConfig *config, int64_t created_ns, const char *created_by,
                               const char *author, const char *comment, bool is_empty_layer);
 
-/* --- what a container takes from its image ----------------------------------------------------- */
+/* --- what a container takes from its image --- */
 
 /**
  * image_config_command() - the argument vector of a container
  * @config:     NULL: no image
  * @entrypoint: the request's; NULL or empty: the image's. One empty string means none at all
- * @command:    the request's; NULL or empty: the image's Cmd, unless the request gives an entrypoint
+ * @command:    the request's; NULL or empty: the image's Cmd, unless the request gives an
+ * entrypoint
  *
  * Errors: ERR_INVALID (subject `create.command`) when nothing is left to run.
  * Source: podman 4.3.1 pkg/specgen/generate/oci.go makeCommand.
@@ -112,8 +117,9 @@ int image_config_command(const ImageConfig *config, const Strings *entrypoint,
 /**
  * image_config_apply_env() - put the image's Env into @env, over what is there
  *
- * An entry without `=` asks for a variable of whoever runs the engine; it is skipped, for that is not the
- * image's to read. Errors: ERR_CORRUPT (subject `config.Env`): no name, or white space in it, as podman.
+ * An entry without `=` asks for a variable of whoever runs the engine; it is skipped, for that is
+ * not the image's to read. Errors: ERR_CORRUPT (subject `config.Env`): no name, or white space in
+ * it, as podman.
  */
 int image_config_apply_env(const ImageConfig *config, Pairs *env, Error *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Text by text (labels, annotations, an environment), kept sorted by key, one value for each key. */
+/* Text by text (labels, annotations, an environment): sorted by key, one value for each. */
 
 #include <stddef.h>
 

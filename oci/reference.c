@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A reference is cut from its end: the digest behind the first `@`, the tag behind the last `:` that
- * stands after the last `/`, then the domain before the first `/` if it looks like one. Each piece is
- * then held against its own grammar, so that an error can say which piece is wrong.
+ * A reference is cut from its end: the digest behind the first `@`, the tag behind the last `:`
+ * that stands after the last `/`, then the domain before the first `/` if it looks like one. Each
+ * piece is then held against its own grammar, so that an error can say which piece is wrong.
  */
 
 #include "oci/reference.h"
@@ -45,7 +45,8 @@ static size_t span(const char *p, const char *end, const char *set) {
         return (size_t)(p - start);
 }
 
-/* path-component: runs of lower-case letters and digits, joined by one of `.`, `_`, `__`, or dashes. */
+/* path-component: runs of lower-case letters and digits, joined by one of `.`, `_`, `__`, or
+ * dashes. */
 static bool is_path_component(const char *p, const char *end) {
         for (;;) {
                 size_t word = span(p, end, LOWER DIGITS);
@@ -144,7 +145,8 @@ static bool looks_like_domain(Piece first) {
                 memcmp(first.start, LOCAL_DOMAIN, first.size) == 0);
 }
 
-/* Cut [@start, @end), which has no digest any more, into its three pieces; absent ones have no start. */
+/* Cut [@start, @end), which has no digest any more, into its three pieces; absent ones have no
+ * start. */
 static void cut(const char *start, const char *end, Piece *domain, Piece *path, Piece *tag) {
         const char *slash = memrchr(start, '/', (size_t)(end - start));
         const char *last = slash ? slash + 1 : start;
@@ -235,7 +237,7 @@ int reference_normalize(Reference *reference, Error *err) {
 }
 
 int reference_parse_local(const char *text, Reference *ret, Error *err) {
-        Reference reference;
+        Reference reference = REFERENCE_INIT;
 
         if (reference_parse(text, &reference, err) < 0 || refuse_id_as_name(&reference, err) < 0)
                 return -1;

@@ -4,12 +4,14 @@
 /*
  * Image references: `[domain/]path[:tag][@digest]`.
  *
- * A reference is a plain value with room for the longest one the grammar allows, so there is nothing to
- * free. An absent part is the empty string. The first component is the registry's domain when it holds a
- * dot or a colon or is `localhost`; otherwise the reference is short, and what a short one means depends
- * on who asks: a registry's user means docker.io, a user who names a local image means `localhost`.
+ * A reference is a plain value with room for the longest one the grammar allows, so there is
+ * nothing to free. An absent part is the empty string. The first component is the registry's
+ * domain when it holds a dot or a colon or is `localhost`; otherwise the reference is short, and
+ * what a short one means depends on who asks: a registry's user means docker.io, a user who names
+ * a local image means `localhost`.
  *
- * Source: distribution v2.8 reference/{reference,normalize}.go; OCI distribution-spec v1.1 "Pulling manifests".
+ * Source: distribution v2.8 reference/{reference,normalize}.go; OCI distribution-spec v1.1
+ * "Pulling manifests".
  */
 
 #include "base/error.h"
@@ -32,12 +34,13 @@ typedef struct Reference {
 /**
  * reference_parse() - take a reference apart, adding nothing
  *
- * Errors: ERR_INVALID, subject = the reference as given (cut), text says which part is wrong and why.
+ * Errors: ERR_INVALID, subject = the reference as given (cut), text says what is wrong with it.
  */
 int reference_parse(const char *text, Reference *ret, Error *err);
 
 /**
- * reference_normalize() - what a registry's user means: `busybox` is `docker.io/library/busybox:latest`
+ * reference_normalize() - what a registry's user means: `busybox` is
+ * `docker.io/library/busybox:latest`
  *
  * A tag is added only when there is no digest. Nothing is left short.
  */
@@ -46,8 +49,8 @@ int reference_normalize(Reference *reference, Error *err);
 /**
  * reference_parse_local() - a name that a user gives to an image here (import, tag, commit, build)
  *
- * Without a registry it becomes `localhost/...`, without a tag `:latest`. A digest is refused: it is
- * computed from the content, and is not for a user to choose. Errors: ERR_INVALID as above.
+ * Without a registry it becomes `localhost/...`, without a tag `:latest`. A digest is refused: it
+ * is computed from the content, and is not for a user to choose. Errors: ERR_INVALID as above.
  */
 int reference_parse_local(const char *text, Reference *ret, Error *err);
 

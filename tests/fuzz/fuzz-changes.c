@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Changes to an image, one on each line: whatever is accepted must make a config that can be read again. */
+/* Changes to an image, one on each line: whatever is accepted must make a config that can be read
+ * again. */
 
 #include <assert.h>
 #include <stdint.h>

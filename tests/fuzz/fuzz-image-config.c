@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Configs and manifests. What parses must format to a text that parses, and formats to itself: else an
- * image made from a parsed config would get another id each time.
+ * Configs and manifests. What parses must format to a text that parses, and formats to itself:
+ * else an image made from a parsed config would get another id each time.
  */
 
 #include <assert.h>

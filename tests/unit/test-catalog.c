@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * image/catalog, image/lookup, image/remove, on a real store whose images are documents without layers:
- * what they are made of does not matter here.
+ * image/catalog, image/lookup, on a real store whose images are documents without
+ * layers: what they are made of does not matter here.
  */
 
 #include <setjmp.h>
@@ -12,95 +12,14 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/fd.h"
-#include "base/path.h"
 #include "base/timestamp.h"
-#include "image/catalog.h"
 #include "image/lookup.h"
-#include "image/remove.h"
-#include "oci/digest.h"
-#include "oci/manifest.h"
-
-typedef struct Fixture {
-        char dir[64], root[80], run[80];
-        Store *store;
-        ImageCatalog *catalog;
-} Fixture;
-
-static int setup(void **state) {
-        Fixture *fixture = xnew(Fixture, 1);
-        Error err = ERROR_INIT;
-
-        snprintf(fixture->dir, sizeof(fixture->dir), "/tmp/selkie-catalog-XXXXXX");
-        assert_non_null(mkdtemp(fixture->dir));
-        snprintf(fixture->root, sizeof(fixture->root), "%s/root", fixture->dir);
-        snprintf(fixture->run, sizeof(fixture->run), "%s/run", fixture->dir);
-        const StoreOptions options = { .graph_root = fixture->root, .run_root = fixture->run };
-        if (store_open(&fixture->store, &options, &err) < 0)
-                fail_msg("%s", err.text);
-        fixture->catalog = image_catalog_new(fixture->store);
-        *state = fixture;
-        return 0;
-}
-
-static int teardown(void **state) {
-        Fixture *fixture = *state;
-
-        image_catalog_free(fixture->catalog);
-        store_close(fixture->store);
-        assert_int_equal(path_remove_tree(AT_FDCWD, fixture->dir), 0);
-        free(fixture);
-        return 0;
-}
-
-/* An image whose config is @config; its id, heap. */
-static char *add_config(Fixture *fixture, const char *config, const char *const *names,
-                        size_t names_count) {
-        _cleanup_manifest_ Manifest manifest = MANIFEST_INIT;
-        char config_digest[DIGEST_TEXT_SIZE], manifest_digest[DIGEST_TEXT_SIZE];
-        size_t manifest_size;
-        Digest digest;
-        Error err = ERROR_INIT;
-
-        digest_compute(config, strlen(config), &digest);
-        digest_format(&digest, config_digest);
-        manifest_set_config(&manifest, config_digest, (int64_t)strlen(config));
-        _cleanup_free_ char *manifest_text = manifest_format(&manifest, &manifest_size);
-        digest_compute(manifest_text, manifest_size, &digest);
-        digest_format(&digest, manifest_digest);
-        const StoreImageItem items[] = {
-                { config_digest, config, strlen(config) },
-                { "manifest", manifest_text, manifest_size },
-        };
-        const StoreImageSpec spec = {
-                .id = digest_hex(config_digest),
-                .digest = manifest_digest,
-                .created_ns = 42 * NS_PER_SEC,
-                .items = items,
-                .items_count = ARRAY_SIZE(items),
-                .names = names,
-                .names_count = names_count,
-        };
-        if (store_image_create(fixture->store, &spec, &err) < 0)
-                fail_msg("%s", err.text);
-        return xstrdup(spec.id);
-}
-
-/* An image of its own for each @author. */
-static char *add(Fixture *fixture, const char *author, const char *name) {
-        _cleanup_free_ char *config =
-                xasprintf("{\"author\":\"%s\",\"config\":{\"Labels\":{\"who\":"
-                          "\"%s\"}}}",
-                          author, author);
-        const char *names[] = { name };
-
-        return add_config(fixture, config, names, name ? 1 : 0);
-}
+#include "tests/unit/image-fixture.h"
 
 static void expect_found(Fixture *fixture, const char *word, const char *id, const char *name) {
         _cleanup_image_match_ ImageMatch match = IMAGE_MATCH_INIT;
@@ -127,10 +46,11 @@ static void expect_missing(Fixture *fixture, const char *word) {
 
 static void images_are_found_by_what_people_type(void **state) {
         Fixture *fixture = *state;
-        _cleanup_free_ char *busybox = add(fixture, "one", "docker.io/library/busybox:latest");
-        _cleanup_free_ char *local = add(fixture, "two", "localhost/tool:1");
-        _cleanup_free_ char *deep = add(fixture, "three", "quay.io:8443/a/b/tool2:latest");
-        _cleanup_free_ char *untagged = add(fixture, "four", NULL);
+        _cleanup_free_ char *busybox =
+                fixture_add(fixture, "one", "docker.io/library/busybox:latest");
+        _cleanup_free_ char *local = fixture_add(fixture, "two", "localhost/tool:1");
+        _cleanup_free_ char *deep = fixture_add(fixture, "three", "quay.io:8443/a/b/tool2:latest");
+        _cleanup_free_ char *untagged = fixture_add(fixture, "four", NULL);
         static const char *const busybox_words[] = {
                 "busybox",
                 "busybox:latest",
@@ -178,8 +98,8 @@ static void images_are_found_by_what_people_type(void **state) {
 
 static void ids_prefixes_and_digests(void **state) {
         Fixture *fixture = *state;
-        _cleanup_free_ char *id = add(fixture, "one", "quay.io/x/y:1");
-        _cleanup_free_ char *other = add(fixture, "two", "quay.io/x/z:1");
+        _cleanup_free_ char *id = fixture_add(fixture, "one", "quay.io/x/y:1");
+        _cleanup_free_ char *other = fixture_add(fixture, "two", "quay.io/x/z:1");
         _cleanup_(store_image_unrefp)
         StoreImage *image = NULL;
         char word[256];
@@ -204,26 +124,27 @@ static void ids_prefixes_and_digests(void **state) {
         expect_found(fixture, image->digest, id, NULL);
         snprintf(word, sizeof(word), "z@%s", image->digest);
         expect_missing(fixture, word);
+        expect_found(fixture, "z:1", other, "quay.io/x/z:1");
         snprintf(word, sizeof(word), "%.10sX", id);
         expect_missing(fixture, word);
 }
 
 static void the_most_literal_meaning_wins(void **state) {
         Fixture *fixture = *state;
-        _cleanup_free_ char *a = add(fixture, "a", "quay.io/tool:latest");
+        _cleanup_free_ char *a = fixture_add(fixture, "a", "quay.io/tool:latest");
         char prefix_name[64];
 
         expect_found(fixture, "tool", a, "quay.io/tool:latest");
-        _cleanup_free_ char *b = add(fixture, "b", "docker.io/library/tool:latest");
+        _cleanup_free_ char *b = fixture_add(fixture, "b", "docker.io/library/tool:latest");
         expect_found(fixture, "tool", b, "docker.io/library/tool:latest");
-        _cleanup_free_ char *c = add(fixture, "c", "localhost/tool:latest");
+        _cleanup_free_ char *c = fixture_add(fixture, "c", "localhost/tool:latest");
         expect_found(fixture, "tool", c, "localhost/tool:latest");
-        _cleanup_free_ char *d = add(fixture, "d", "localhost/sub/tool:latest");
+        _cleanup_free_ char *d = fixture_add(fixture, "d", "localhost/sub/tool:latest");
         expect_found(fixture, "tool", c, "localhost/tool:latest");
 
         /* A name beats the id of another image that begins the same. */
         snprintf(prefix_name, sizeof(prefix_name), "localhost/%.6s:latest", a);
-        _cleanup_free_ char *e = add(fixture, "e", prefix_name);
+        _cleanup_free_ char *e = fixture_add(fixture, "e", prefix_name);
         snprintf(prefix_name, sizeof(prefix_name), "%.6s", a);
         _cleanup_free_ char *full = xasprintf("localhost/%s:latest", prefix_name);
         expect_found(fixture, prefix_name, e, full);
@@ -232,10 +153,10 @@ static void the_most_literal_meaning_wins(void **state) {
 
 static void what_means_several_images_is_refused(void **state) {
         Fixture *fixture = *state;
-        _cleanup_free_ char *a = add(fixture, "a", "quay.io/x/tool:latest");
-        _cleanup_free_ char *b = add(fixture, "b", "ghcr.io/x/tool:latest");
+        _cleanup_free_ char *a = fixture_add(fixture, "a", "quay.io/x/tool:latest");
+        _cleanup_free_ char *b = fixture_add(fixture, "b", "ghcr.io/x/tool:latest");
         const char *more[] = { "quay.io/x/same:latest", "ghcr.io/x/same:latest" };
-        _cleanup_free_ char *c = add_config(fixture, "{}", more, 2);
+        _cleanup_free_ char *c = fixture_add_config(fixture, "{}", more, 2);
         ImageMatch match;
         Error err = ERROR_INIT;
 
@@ -252,7 +173,7 @@ static void what_means_several_images_is_refused(void **state) {
         for (int i = 0; i < 20 && !*prefix; i++) {
                 char author[8];
                 snprintf(author, sizeof(author), "n%d", i);
-                _cleanup_free_ char *id = add(fixture, author, NULL);
+                _cleanup_free_ char *id = fixture_add(fixture, author, NULL);
                 int digit = *id <= '9' ? *id - '0' : *id - 'a' + 10;
                 if (digits[digit]++)
                         *prefix = *id;
@@ -262,16 +183,15 @@ static void what_means_several_images_is_refused(void **state) {
         (void)b;
 }
 
+static const char by_digest[] =
+        "quay.io/b@sha256:11beee1544b1d3b748bd18ac7586793c25cc89c4ef299e41f3411a1291da62f5";
+
 static void a_list_shows_names_digests_labels(void **state) {
         Fixture *fixture = *state;
-        const char *names[] = {
-                "localhost:5077/x/y:t", "quay.io/a:1", "quay.io/a:2",
-                "quay.io/b@sha256:11beee1544b1d3b748bd18ac7586793c25cc89c4ef299e41f3"
-                "411a1291da62f5"
-        };
+        const char *names[] = { "localhost:5077/x/y:t", "quay.io/a:1", "quay.io/a:2", by_digest };
         static const char config[] = "{\"config\":{\"Labels\":{\"b\":\"2\",\"a\":\"1\"}}}";
-        _cleanup_free_ char *id = add_config(fixture, config, names, ARRAY_SIZE(names));
-        _cleanup_free_ char *bare = add(fixture, "bare", NULL);
+        _cleanup_free_ char *id = fixture_add_config(fixture, config, names, ARRAY_SIZE(names));
+        _cleanup_free_ char *bare = fixture_add(fixture, "bare", NULL);
         _cleanup_(store_image_unrefp)
         StoreImage *image = NULL;
         _cleanup_(arena_done)
@@ -315,7 +235,7 @@ static void broken_images_do_not_break_the_list(void **state) {
         size_t count;
 
         for (size_t i = 0; i < ARRAY_SIZE(configs); i++) {
-                _cleanup_free_ char *id = add_config(fixture, configs[i], NULL, 0);
+                _cleanup_free_ char *id = fixture_add_config(fixture, configs[i], NULL, 0);
                 _cleanup_(store_image_unrefp)
                 StoreImage *image = NULL;
                 ImageDetails *details;
@@ -342,7 +262,7 @@ static void broken_images_do_not_break_the_list(void **state) {
 
 static void details_are_kept_and_forgotten(void **state) {
         Fixture *fixture = *state;
-        _cleanup_free_ char *id = add(fixture, "one", "localhost/one:latest");
+        _cleanup_free_ char *id = fixture_add(fixture, "one", "localhost/one:latest");
         _cleanup_(store_image_unrefp)
         StoreImage *image = NULL;
         ImageDetails *first, *second, *third;
@@ -378,7 +298,7 @@ static void five_hundred_images_are_listed_quickly(void **state) {
                 char name[64];
                 snprintf(text, sizeof(text), "author %d", i);
                 snprintf(name, sizeof(name), "quay.io/somebody/image-%d:latest", i);
-                free(add(fixture, text, name));
+                free(fixture_add(fixture, text, name));
         }
         for (int round = 0; round < 10; round++) {
                 Arena arena = ARENA_INIT;
@@ -417,7 +337,7 @@ static void the_cache_is_bounded(void **state) {
                 memset(text, ' ', size);
                 int head = snprintf(text, size, "{\"author\":\"%zu\"}", i);
                 text[head] = ' ';
-                strings_take(&ids, add_config(fixture, text, NULL, 0));
+                strings_take(&ids, fixture_add_config(fixture, text, NULL, 0));
         }
         assert_int_equal(image_list(fixture->catalog, &arena, &list, &count, NULL), 0);
         for (int round = 0; round < 2; round++) {
@@ -443,156 +363,7 @@ static void the_cache_is_bounded(void **state) {
         free(text);
 }
 
-/* --- removal ----------------------------------------------------------------------------------- */
-
-static char *add_container(Fixture *fixture, const char *image, char digit) {
-        char id[65], layer[65];
-        Error err = ERROR_INIT;
-
-        memset(id, digit, 64);
-        memset(layer, digit, 64);
-        id[64] = layer[64] = '\0';
-        layer[0] = 'f';
-        const StoreContainerSpec spec = {
-                .id = id, .layer_id = layer, .name = id, .image = image, .metadata = "{}"
-        };
-        if (store_container_create(fixture->store, &spec, &err) < 0)
-                fail_msg("%s", err.text);
-        return xstrdup(id);
-}
-
-static void remove_ok(Fixture *fixture, const char *word, bool force, const char *id) {
-        _cleanup_image_remove_plan_ ImageRemovePlan plan = IMAGE_REMOVE_PLAN_INIT;
-        Error err = ERROR_INIT;
-
-        if (image_remove_plan(fixture->catalog, word, force, &plan, &err) < 0 ||
-            image_remove(fixture->catalog, &plan, &err) < 0)
-                fail_msg("%s", err.text);
-        assert_string_equal(plan.id, id);
-}
-
-static const char many_names[] =
-        "unable to delete %s (must force) - image is referred to in multiple tags";
-static const char is_used[] = "could not remove image %s as it is being used by 1 containers";
-
-static void expect_refusal(Fixture *fixture, const char *word, const char *sentence,
-                           const char *id) {
-        const char *hole = strstr(sentence, "%s");
-        ImageRemovePlan plan;
-        Error err = ERROR_INIT;
-
-        _cleanup_free_ char *expected =
-                xasprintf("%.*s%s%s", (int)(hole - sentence), sentence, id, hole + 2);
-        assert_int_equal(image_remove_plan(fixture->catalog, word, false, &plan, &err), -1);
-        assert_int_equal(err.kind, ERR_IN_USE);
-        assert_string_equal(err.subject, id);
-        assert_string_equal(err.text, expected);
-}
-
-static void names_go_before_images(void **state) {
-        Fixture *fixture = *state;
-        const char *names[] = { "localhost/a:1", "localhost/a:2", "quay.io/a/b:1" };
-        _cleanup_free_ char *id = add_config(fixture, "{}", names, 3);
-        _cleanup_(store_image_unrefp)
-        StoreImage *image = NULL;
-
-        expect_refusal(fixture, id, many_names, id);
-        remove_ok(fixture, "quay.io/a/b:1", false, id);
-        remove_ok(fixture, "a:2", true, id); /* force does not make a name mean its image */
-        assert_int_equal(store_image_get(fixture->store, id, &image, NULL), 0);
-        assert_int_equal(image->names.count, 1);
-        assert_string_equal(image->names.items[0], "localhost/a:1");
-        expect_missing(fixture, "b:1");
-        remove_ok(fixture, "a:1", false, id);
-        expect_missing(fixture, id);
-}
-
-static void by_id_all_names_need_force(void **state) {
-        Fixture *fixture = *state;
-        const char *names[] = { "localhost/a:1", "localhost/a:2" };
-        _cleanup_free_ char *id = add_config(fixture, "{}", names, 2);
-        _cleanup_free_ char *bare = add(fixture, "bare", NULL);
-        char prefix[13];
-
-        snprintf(prefix, sizeof(prefix), "%.12s", id);
-        expect_refusal(fixture, prefix, many_names, id);
-        remove_ok(fixture, prefix, true, id);
-        expect_missing(fixture, "a:1");
-        remove_ok(fixture, bare, false, bare);
-        expect_missing(fixture, bare);
-}
-
-static void containers_stand_in_the_way(void **state) {
-        Fixture *fixture = *state;
-        const char *names[] = { "localhost/a:1", "localhost/a:2" };
-        _cleanup_free_ char *id = add_config(fixture, "{}", names, 2);
-        _cleanup_free_ char *container = add_container(fixture, id, '1');
-        _cleanup_image_remove_plan_ ImageRemovePlan plan = IMAGE_REMOVE_PLAN_INIT;
-        Error err = ERROR_INIT;
-        char layer[65];
-
-        expect_refusal(fixture, id, is_used, id);
-        remove_ok(fixture, "a:2", false, id); /* one of two names: only untags */
-        expect_refusal(fixture, "a:1", is_used, id);
-        assert_int_equal(image_remove_plan(fixture->catalog, "a:1", true, &plan, &err), 0);
-        assert_null(plan.untag);
-        assert_int_equal(plan.containers.count, 1);
-        assert_string_equal(plan.containers.items[0], container);
-
-        assert_int_equal(image_remove(fixture->catalog, &plan, &err), -1); /* still there */
-        assert_int_equal(err.kind, ERR_IN_USE);
-        assert_string_equal(err.subject, id);
-        assert_non_null(strstr(err.text, container));
-        memset(layer, '1', 64);
-        layer[0] = 'f';
-        layer[64] = '\0';
-        assert_int_equal(store_container_delete(fixture->store, container, layer, &err), 0);
-        assert_int_equal(image_remove(fixture->catalog, &plan, &err), 0);
-        assert_int_equal(image_remove(fixture->catalog, &plan, &err), -1);
-        assert_int_equal(err.kind, ERR_IMAGE_NOT_FOUND);
-}
-
-#define UNTAG_THREADS 8
-
-typedef struct Untagger {
-        Fixture *fixture;
-        char name[64];
-} Untagger;
-
-static void *untag_one(void *userdata) {
-        Untagger *untagger = userdata;
-        _cleanup_image_remove_plan_ ImageRemovePlan plan = IMAGE_REMOVE_PLAN_INIT;
-
-        if (image_remove_plan(untagger->fixture->catalog, untagger->name, false, &plan, NULL) == 0)
-                (void)image_remove(untagger->fixture->catalog, &plan, NULL);
-        return NULL;
-}
-
-static void names_removed_at_once_are_all_gone(void **state) {
-        Fixture *fixture = *state;
-        Untagger untaggers[UNTAG_THREADS];
-        pthread_t threads[UNTAG_THREADS];
-        const char *names[UNTAG_THREADS + 1];
-        _cleanup_(store_image_unrefp)
-        StoreImage *image = NULL;
-
-        for (int i = 0; i < UNTAG_THREADS; i++) {
-                untaggers[i].fixture = fixture;
-                snprintf(untaggers[i].name, sizeof(untaggers[i].name), "localhost/n:%d", i);
-                names[i] = untaggers[i].name;
-        }
-        names[UNTAG_THREADS] = "localhost/keep:1";
-        _cleanup_free_ char *id = add_config(fixture, "{}", names, UNTAG_THREADS + 1);
-        for (int i = 0; i < UNTAG_THREADS; i++)
-                assert_int_equal(pthread_create(&threads[i], NULL, untag_one, &untaggers[i]), 0);
-        for (int i = 0; i < UNTAG_THREADS; i++)
-                assert_int_equal(pthread_join(threads[i], NULL), 0);
-        assert_int_equal(store_image_get(fixture->store, id, &image, NULL), 0);
-        assert_int_equal(image->names.count, 1);
-        assert_string_equal(image->names.items[0], "localhost/keep:1");
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
@@ -605,10 +376,6 @@ int main(void) {
                 TEST(details_are_kept_and_forgotten),
                 TEST(five_hundred_images_are_listed_quickly),
                 TEST(the_cache_is_bounded),
-                TEST(names_go_before_images),
-                TEST(by_id_all_names_need_force),
-                TEST(containers_stand_in_the_way),
-                TEST(names_removed_at_once_are_all_gone),
         };
         return cmocka_run_group_tests_name("catalog", tests, NULL, NULL);
 }

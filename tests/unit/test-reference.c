@@ -55,6 +55,17 @@ static void references_are_taken_apart(void **state) {
         }
 }
 
+static void expect_no_reference(const char *text) {
+        Reference reference;
+        Error err = ERROR_INIT;
+
+        if (reference_parse(text, &reference, &err) == 0)
+                fail_msg("\"%s\" was accepted", text);
+        assert_int_equal(err.kind, ERR_INVALID);
+        assert_string_equal(err.subject, text);
+        assert_non_null(strstr(err.text, text));
+}
+
 static void what_is_no_reference_is_refused(void **state) {
         static const char *const rows[] = {
                 "",
@@ -71,9 +82,7 @@ static void what_is_no_reference_is_refused(void **state) {
                 "foo:-t",
                 "foo:.t",
                 "foo:a b",
-                "foo@" HEX,
                 "foo@sha256:",
-                "foo@" DIGEST "0",
                 "-foo",
                 "foo-",
                 "foo._bar",
@@ -91,7 +100,6 @@ static void what_is_no_reference_is_refused(void **state) {
                 "a.b/",
                 "a..b/c",
                 "foo@",
-                "@" DIGEST,
                 ":tag",
                 "f\xc3\xa9",
                 "foo\n",
@@ -100,15 +108,11 @@ static void what_is_no_reference_is_refused(void **state) {
         };
 
         (void)state;
-        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-                Reference reference;
-                Error err = ERROR_INIT;
-                if (reference_parse(rows[i], &reference, &err) == 0)
-                        fail_msg("\"%s\" was accepted", rows[i]);
-                assert_int_equal(err.kind, ERR_INVALID);
-                assert_string_equal(err.subject, rows[i]);
-                assert_non_null(strstr(err.text, rows[i]));
-        }
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+                expect_no_reference(rows[i]);
+        expect_no_reference("@" DIGEST);
+        expect_no_reference("foo@" HEX);
+        expect_no_reference("foo@" DIGEST "0");
 }
 
 static void lengths_end_where_they_should(void **state) {
