@@ -294,10 +294,13 @@ static int decode_map(Decoder *d, const VlType *type, json_t *object, VlMap *out
         int r = 0;
 
         const char **keys = take_memory(d, count, sizeof(*keys), &r);
-        if (keys && type->element)
-                values = take_memory(d, count, stride, &r);
-        if (r < 0)
+        if (!keys)
                 return refuse(d, step, r);
+        if (type->element) {
+                values = take_memory(d, count, stride, &r);
+                if (!values)
+                        return refuse(d, step, r);
+        }
         for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it), i++) {
                 keys[i] = json_object_iter_key(it);
                 Step entry = { .up = step, .key = keys[i] };

@@ -271,11 +271,11 @@ static void append_name(char separator, const char *name, Buffer *buffer) {
 
         if (!p)
                 return;
-        p[0] = separator;
-        p[1] = '"';
-        memcpy(p + 2, name, size);
-        p[size + 2] = '"';
-        p[size + 3] = ':';
+        *p++ = separator;
+        *p++ = '"';
+        p = mempcpy(p, name, size);
+        *p++ = '"';
+        *p = ':';
         buffer->size += size + 4;
 }
 

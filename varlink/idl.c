@@ -402,7 +402,7 @@ static void members_done(Members *members) {
 
 static int parse_members(Parser *p, Idl *idl) {
         _cleanup_members_ Members members = { .names = MAP_INIT };
-        IdlMember member;
+        IdlMember member = { .name = NULL };
 
         while (!is_at(p, IDL_TOKEN_END)) {
                 int r = parse_member(p, &member);

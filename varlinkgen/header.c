@@ -151,9 +151,9 @@ static void put_structs(const Model *model, Buffer *out) {
 
 static void put_type_tables(const Model *model, Buffer *out) {
         for (size_t i = 0; i < model->definitions_count; i++)
-                if (model->definitions[i]->has_table)
+                if (model->definitions[i].has_table)
                         buffer_printf(out, "extern const VlType %s_type_%s;\n", model->snake,
-                                      model->definitions[i]->key);
+                                      model->definitions[i].key);
         if (model_has_members(model, IDL_MEMBER_TYPE))
                 buffer_append_byte(out, '\n');
 }

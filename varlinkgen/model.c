@@ -93,18 +93,17 @@ static int take_constants(Model *model, const Definition *d) {
 
 static int add_one(Model *model, const char *key, const IdlType *type, IdlPosition position,
                    const char *doc, bool has_table) {
-        Definition *d = arena_new(model->arena, Definition, 1);
-
-        *d = (Definition){
+        const Definition d = {
                 .name = arena_printf(model->arena, "%s%s", model->camel, key),
                 .key = key,
                 .doc = doc,
                 .type = type,
                 .has_table = has_table,
         };
-        int r = take_name(model, d->name, position);
+
+        int r = take_name(model, d.name, position);
         if (r >= 0)
-                r = take_constants(model, d);
+                r = take_constants(model, &d);
         if (r < 0)
                 return r;
         GROW(model->definitions, model->definitions_count, model->definitions_capacity);
@@ -173,8 +172,8 @@ static int add_member(Model *model, const IdlMember *member) {
 
 const Definition *model_find(const Model *model, const IdlType *type) {
         for (size_t i = 0; i < model->definitions_count; i++)
-                if (model->definitions[i]->type == type)
-                        return model->definitions[i];
+                if (model->definitions[i].type == type)
+                        return &model->definitions[i];
         return NULL;
 }
 
@@ -287,9 +286,9 @@ int model_init(Model *model, const Idl *idl, const char *text, size_t size, cons
                 if (r < 0)
                         return r;
         }
-        model->sorted = arena_new(arena, Definition *, model->definitions_count);
+        model->sorted = arena_new(arena, const Definition *, model->definitions_count);
         for (size_t i = 0; i < model->definitions_count; i++)
-                sort_definition(model, model->definitions[i]);
+                sort_definition(model, &model->definitions[i]);
         return 0;
 }
 

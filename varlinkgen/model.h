@@ -32,9 +32,9 @@ typedef struct Model {
         const char *camel; /* IoPodman */
         const char *snake; /* io_podman */
         const char *upper; /* IO_PODMAN */
-        Definition **definitions;
+        Definition *definitions;
         size_t definitions_count, definitions_capacity;
-        Definition **sorted; /* each after those that it contains by value */
+        const Definition **sorted; /* each after those that it contains by value */
         size_t sorted_count;
         Map names; /* every C name that was given out */
         IdlError *error;

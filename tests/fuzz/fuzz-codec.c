@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Any JSON is decoded into types of every shape, or refused with a path; what was decoded is written as
- * JSON that decodes to the same and is then written the same.
+ * Any JSON is decoded into types of every shape, or refused with a path; what was decoded is
+ * written as JSON that decodes to the same and is then written the same.
  */
 
 #include <assert.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Any text is parsed or refused with a place inside of it; what is parsed formats to a text that means
- * the same and formats to itself; and the generator finds names for it, or says which one it cannot.
+ * Any text is parsed or refused with a place inside of it; what is parsed formats to a text that
+ * means the same and formats to itself; and the generator finds names for it, or says which one it
+ * cannot.
  */
 
 #include <assert.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Decoding, with the types of tests/golden/varlinkgen and of the certification interface: what is exact
- * stays exact, what is wrong is refused by its path, and no input makes it use more than it may.
+ * Decoding, with the types of tests/golden/varlinkgen and of the certification interface: what is
+ * exact stays exact, what is wrong is refused by its path, and no input makes it use more than it
+ * may.
  */
 
 #include "varlink/codec.h"
@@ -390,7 +391,7 @@ static void paths_are_cut_between_characters(void **state) {
                 Decoded d;
                 json_t *document = json_object(), *table = json_object();
                 for (unsigned i = 0; i < length; i++)
-                        memcpy(key + 2 * i, "\xc3\xa9", 2);
+                        (void)mempcpy(key + 2 * i, "\xc3\xa9", 2);
                 key[2 * length] = length % 2 ? 'x' : '\0';
                 json_object_set_new(table, key, json_true());
                 json_object_set_new(document, "table", table);

@@ -283,7 +283,7 @@ static void refusals_that_no_file_can_hold(void **state) {
         assert_int_equal(idl_parse("", 0, &arena, &idl, &error), -EINVAL);
 
         memset(large, ' ', IDL_TEXT_MAX + 1);
-        memcpy(large, "interface a.b", strlen("interface a.b"));
+        (void)mempcpy(large, "interface a.b", strlen("interface a.b"));
         assert_int_equal(idl_parse(large, IDL_TEXT_MAX, &arena, &idl, &error), 0);
         assert_int_equal(idl_parse(large, IDL_TEXT_MAX + 1, &arena, &idl, &error), -EINVAL);
         assert_string_equal(error.text, "the text is longer than 1048576 bytes");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The compiler from interface text to C, by the files of tests/golden/varlinkgen: what is made of each
- * small-*.varlink is compared byte by byte with the files beside it, and each bad-*.varlink is refused
- * with the position and the sentence of its .expected file. A new case is a new file.
+ * The compiler from interface text to C, by the files of tests/golden/varlinkgen: what is made of
+ * each small-*.varlink is compared byte by byte with the files beside it, and each bad-*.varlink is
+ * refused with the position and the sentence of its .expected file. A new case is a new file.
  */
 
 #include <dirent.h>
