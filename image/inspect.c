@@ -72,11 +72,15 @@ static int format_graph_driver(Store *store, const char *layer, json_t *take_jso
         return 0;
 }
 
-/* The newest entry's, as the original and podman have it. */
-static const char *comment_of(const ImageConfig *config) {
-        if (*config->comment || !config->history_count)
+/*
+ * Docker's configs have a comment of their own. OCI's have none: there the original and podman
+ * show that of the oldest layer, which an import sets.
+ */
+static const char *comment_of(const ImageConfig *config, const Manifest *manifest) {
+        if (*config->comment || !config->history_count ||
+            !text_equal(manifest->media_type, MEDIA_TYPE_OCI_MANIFEST))
                 return config->comment;
-        return config->history[config->history_count - 1].comment;
+        return config->history[0].comment;
 }
 
 static void put_names(json_t *json, const ImageSummary *summary) {
@@ -85,9 +89,9 @@ static void put_names(json_t *json, const ImageSummary *summary) {
                      document_list(summary->repo_digests, summary->repo_digests_count));
 }
 
-static void put_config(json_t *json, const ImageConfig *config) {
+static void put_config(json_t *json, const ImageConfig *config, const char *comment) {
         document_put(json, "Parent", json_string(""));
-        document_put(json, "Comment", json_string(comment_of(config)));
+        document_put(json, "Comment", json_string(comment));
         document_put(json, "Created", time_of(config->created_ns));
         document_put(json, "Config", format_settings(&config->settings));
         document_put(json, "ContainerConfig", format_settings(&config->settings));
@@ -127,7 +131,7 @@ int image_inspect(ImageCatalog *catalog, const StoreImage *image, char **ret_jso
         document_put(json, "Id", json_string(image->id));
         document_put(json, "Digest", json_string(image->digest ? image->digest : ""));
         put_names(json, &summary);
-        put_config(json, config);
+        put_config(json, config, comment_of(config, &manifest));
         document_put(json, "Size", json_integer(summary.size));
         document_put(json, "VirtualSize", json_integer(summary.size));
         document_put(json, "GraphDriver", json_incref(graph_driver));
@@ -139,7 +143,7 @@ int image_inspect(ImageCatalog *catalog, const StoreImage *image, char **ret_jso
         document_put(json, "History", format_history(config));
         document_put(json, "NamesHistory", document_list(image->names.items, image->names.count));
         if (config->settings.healthcheck)
-                document_put(json, "HealthCheck",
+                document_put(json, "Healthcheck",
                              json_loads(config->settings.healthcheck, 0, NULL));
         *ret_json = document_format(json, NULL);
         return 0;

@@ -11,11 +11,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "image/inspect.h"
 #include "image/remove.h"
 #include "tests/unit/image-fixture.h"
@@ -202,6 +204,33 @@ static void we_see_podmans_image(void **state) {
         assert_string_equal(left, "");
 }
 
+/* Docker's manifest, several layers, docker's own members: what a build leaves behind. */
+static void we_see_what_a_build_made(void **state) {
+        Fixture *fixture = *state;
+        static const char dockerfile[] = "FROM scratch\nCOPY rootfs.tar /a\nCOPY packed.tar.gz /b\n"
+                                         "HEALTHCHECK --interval=30s CMD true\nONBUILD RUN x\n"
+                                         "SHELL [\"/bin/ash\", \"-c\"]\nCMD ls\n";
+        char path[96];
+
+        needs("/usr/bin/podman");
+        snprintf(path, sizeof(path), "%s/Dockerfile", fixture->dir);
+        assert_int_equal(file_write_atomic_at(AT_FDCWD, path, dockerfile, strlen(dockerfile), 0600,
+                                              false),
+                         0);
+        free(PODMAN(fixture, "build", "-q", "--format", "docker", "--layers", "-t", "built", "-f",
+                    path, fixture->dir));
+        _cleanup_free_ char *text = PODMAN(fixture, "image", "inspect", "built");
+        json_auto_t *theirs = json_loads(text, 0, NULL), *ours = inspect(fixture, "built");
+        json_t *first = json_array_get(theirs, 0);
+
+        assert_true(json_array_size(json_object_get(json_object_get(ours, "RootFS"), "Layers")) >
+                    1);
+        assert_non_null(json_object_get(ours, "Healthcheck"));
+        /* The parent is found by comparing histories, which is not done here. */
+        assert_int_equal(json_object_del(first, "Parent"), 0);
+        expect_contained(first, ours, "image");
+}
+
 static int setup(void **state) {
         if (fixture_setup(state) < 0)
                 return -1;
@@ -216,6 +245,7 @@ int main(void) {
                 TEST(inspection_shows_every_member),
                 TEST(podman_and_skopeo_see_our_image),
                 TEST(we_see_podmans_image),
+                TEST(we_see_what_a_build_made),
         };
         return cmocka_run_group_tests_name("image inspection", tests, NULL, NULL);
 }
