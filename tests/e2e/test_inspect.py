@@ -56,8 +56,7 @@ def write_configuration(folder):
         )
     with open(paths[1], "w", encoding="utf-8") as stream:
         stream.write(
-            '[storage]\ndriver="overlay"\n'
-            f'graphroot="{folder}/root"\nrunroot="{folder}/run"\n'
+            '[storage]\ndriver="overlay"\n' f'graphroot="{folder}/root"\nrunroot="{folder}/run"\n'
         )
     return {
         **os.environ,
@@ -219,7 +218,7 @@ def read(path):
 
 def test_the_living_process(engine):
     """What is said of the process is what the kernel says of it."""
-    name = engine.run("sleep", "1000")
+    name = engine.run("sleep", "1000", stop_timeout=0)
     shown = inspect(engine, name)
     state = shown["State"]
     pid = state["Pid"]
@@ -232,7 +231,9 @@ def test_the_living_process(engine):
     assert moment(shown["Created"]) <= moment(state["StartedAt"])
     assert state["FinishedAt"] == NEVER
     assert state["CgroupPath"].startswith("/") and name in state["CgroupPath"]
-    assert any(line.endswith(state["CgroupPath"]) for line in read(f"/proc/{pid}/cgroup").split("\n"))
+    assert any(
+        line.endswith(state["CgroupPath"]) for line in read(f"/proc/{pid}/cgroup").split("\n")
+    )
     assert json.loads(read(shown["OCIConfigPath"]))["ociVersion"] == state["OciVersion"]
 
     for member, field in (("EffectiveCaps", "CapEff"), ("BoundingCaps", "CapBnd")):
@@ -244,7 +245,7 @@ def test_the_living_process(engine):
 
 
 def test_what_the_host_gives(engine):
-    name = engine.run("sleep", "1000")
+    name = engine.run("sleep", "1000", stop_timeout=0)
     shown = inspect(engine, name)
     host = shown["HostConfig"]
     pid = shown["State"]["Pid"]
@@ -279,7 +280,9 @@ def test_what_the_host_gives(engine):
 
 def test_storage(engine):
     """The folders are there, and what the container writes is counted."""
-    name = engine.run("sh", "-c", "head -c 5000 /dev/zero > /new; sleep 1000")
+    name = engine.run(
+        "sh", "-c", "head -c 5000 /dev/zero > /new; sleep 1000", stop_timeout=0
+    )
     shown = inspect(engine, name)
     data = shown["GraphDriver"]["Data"]
     assert shown["Driver"] == shown["GraphDriver"]["Name"] == "overlay"
@@ -302,7 +305,8 @@ def test_after_the_end(engine):
     state = shown["State"]
     assert state["ExitCode"] == 7 and not state["Running"]
     assert state["Pid"] == state["ConmonPid"] == 0 and state["CgroupPath"] == ""
-    assert moment(NEVER) < moment(state["StartedAt"]) <= moment(state["FinishedAt"])
+    assert moment(NEVER) < moment(shown["Created"]) < moment(state["StartedAt"])
+    assert moment(shown["Created"]) < moment(state["FinishedAt"])
     assert shown["GraphDriver"]["Data"]["MergedDir"] == ""
     assert not os.path.exists(shown["PidFile"]) and not os.path.exists(shown["ConmonPidFile"])
     assert os.path.exists(shown["OCIConfigPath"])
@@ -326,7 +330,7 @@ def test_user(engine, user, before, after, groups):
         assert found["username"] == user
         return (found["uid"], found["gid"]), found["additionalGids"], shown["EffectiveCaps"]
 
-    name = engine.create("sleep", "1000", user=user)
+    name = engine.create("sleep", "1000", user=user, stop_timeout=0)
     ids, _, capabilities = look()
     is_root = user in ("", "root")
     assert ids == before and bool(capabilities) == is_root
@@ -347,7 +351,7 @@ def test_what_was_asked_for(engine, busybox_tar):
     name = engine.create(
         "echo $UNI",
         image="entry:1",
-        env={"UNI": "grüße\n\u0001\"\\"},
+        env={"UNI": 'grüße\n\u0001"\\'},
         labels={"ключ": "значение", "a.b/c": ""},
         hostname="box",
         user="alice",
@@ -364,7 +368,7 @@ def test_what_was_asked_for(engine, busybox_tar):
     config, host = shown["Config"], shown["HostConfig"]
     assert shown["Path"] == "sh" and shown["Args"] == ["-c", "echo $UNI"]
     assert config["Entrypoint"] == "sh -c" and config["Cmd"] == ["echo $UNI"]
-    assert "UNI=grüße\n\u0001\"\\" in config["Env"] and "PATH=/bin" in config["Env"]
+    assert 'UNI=grüße\n\u0001"\\' in config["Env"] and "PATH=/bin" in config["Env"]
     assert config["Labels"] == {"from": "image", "ключ": "значение", "a.b/c": ""}
     assert config["Hostname"] == "box" and config["WorkingDir"] == "/home/alice"
     assert config["Tty"] and config["OpenStdin"] and not config["StdinOnce"]
