@@ -100,8 +100,7 @@ static int open_source(const char *source, Import *import, struct stat *ret_stat
         if (fstat(import->source_fd, ret_status) < 0)
                 return error_errno(err, ERR_IO, errno, source, "cannot read %.600s", source);
         if (!S_ISREG(ret_status->st_mode))
-                return error_set(err, ERR_INVALID, "source", "cannot import %.600s: it is %s",
-                                 source,
+                return error_set(err, ERR_INVALID, source, "cannot import %.600s: it is %s", source,
                                  S_ISDIR(ret_status->st_mode) ? "a folder, not a tar file"
                                                               : "no regular file");
         return 0;
