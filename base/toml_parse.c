@@ -181,7 +181,7 @@ static int parse_key_part(TomlParser *parser, KeyPart *ret) {
         static const char bare[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                    "0123456789_-";
 
-        ret->at = parser->at;
+        *ret = (KeyPart){ "", parser->at };
         if (*parser->at == '"' || *parser->at == '\'')
                 return toml_parse_text(parser, false, &ret->text);
         size_t length = strspn(parser->at, bare);

@@ -303,6 +303,10 @@ static const char *scan_special(const char *p, double *ret) {
         return p + 3;
 }
 
+static bool begins_number(char c) {
+        return is_digit(c) || c == '+' || c == '-' || c == '.';
+}
+
 static int parse_number(TomlParser *parser, TomlValue *value) {
         Digits digits = { .length = 0 };
         const char *begin = parser->at;
@@ -319,7 +323,7 @@ static int parse_number(TomlParser *parser, TomlValue *value) {
 
         if (!end || is_word(*end))
                 return toml_parse_fail(parser, begin, ERR_INVALID, "%s",
-                                       is_digit(*begin) || memchr("+-.", *begin, 3)
+                                       begins_number(*begin)
                                                ? "this is not a number as TOML writes them"
                                                : "expected a value; a string needs quotes");
         if (digits.is_too_long)

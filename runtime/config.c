@@ -85,7 +85,7 @@ static int read_stop_timeout(EngineConfig *config, const TomlValue *value, Error
 }
 
 static int read_pids_limit(EngineConfig *config, const TomlValue *value, Error *err) {
-        int64_t limit;
+        int64_t limit = 0;
 
         if (read_count(value, -1, INT64_MAX, &limit, err) < 0)
                 return -1;
@@ -95,7 +95,7 @@ static int read_pids_limit(EngineConfig *config, const TomlValue *value, Error *
 }
 
 static int read_log_size_max(EngineConfig *config, const TomlValue *value, Error *err) {
-        int64_t size;
+        int64_t size = 0;
 
         if (read_count(value, INT64_MIN, INT64_MAX, &size, err) < 0)
                 return -1;

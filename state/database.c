@@ -130,7 +130,7 @@ int database_read_version(Database *database, int *ret_application_id, int *ret_
 
 /* What the log holds counts too; it may be ahead of the header after a crash. */
 static int check_content(Database *database, Error *err) {
-        int application_id, version, tables;
+        int application_id = 0, version = 0, tables = 0;
 
         if (database_read_version(database, &application_id, &version, err) < 0 ||
             read_number(database, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0)
@@ -155,7 +155,7 @@ static void reserve_log(Database *database) {
 }
 
 int database_reserve(Database *database, Error *err) {
-        int pages;
+        int pages = 0;
 
         if (read_number(database, "PRAGMA page_count", &pages, err) < 0)
                 return -1;

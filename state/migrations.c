@@ -57,7 +57,7 @@ static int migration_run(Database *database, const void *request, Error *err) {
 }
 
 int database_migrate(Database *database, Error *err) {
-        int application_id, version;
+        int application_id = 0, version = 0;
 
         if (database_read_version(database, &application_id, &version, err) < 0)
                 return -1;
