@@ -308,7 +308,9 @@ def test_after_the_end(engine):
     assert moment(NEVER) < moment(shown["Created"]) < moment(state["StartedAt"])
     assert moment(shown["Created"]) < moment(state["FinishedAt"])
     assert shown["GraphDriver"]["Data"]["MergedDir"] == ""
-    assert not os.path.exists(shown["PidFile"]) and not os.path.exists(shown["ConmonPidFile"])
+    # conmon's files go a moment after the state was written
+    for path in (shown["PidFile"], shown["ConmonPidFile"]):
+        scratch.wait_until(lambda path=path: not os.path.exists(path), what=f"{path} to go")
     assert os.path.exists(shown["OCIConfigPath"])
 
 
