@@ -130,11 +130,10 @@ static int open_store(Daemon *daemon, Error *err) {
         return state_open(&daemon->state, state_path, err);
 }
 
-static int open_runtime(Daemon *daemon, const Options *options, Error *err) {
+static int open_runtime(Daemon *daemon, const Options *options, char **ret_notice, Error *err) {
         const EngineConfig *config = &daemon->engine_config;
         _cleanup_free_ char *exits_dir =
                 xasprintf("%s/selkie/exits", daemon->store_config.run_root);
-        _cleanup_free_ char *notice = NULL;
         const RuntimeOptions runtime_options = {
                 .path = options->runtime ? options->runtime : config->runtime,
                 .candidates = config->runtime_candidates.count > 0
@@ -145,11 +144,7 @@ static int open_runtime(Daemon *daemon, const Options *options, Error *err) {
                 .systemd_cgroup = config->cgroup_manager == CGROUP_MANAGER_SYSTEMD,
         };
 
-        if (runtime_open(&daemon->runtime, &runtime_options, &notice, err) < 0)
-                return -1;
-        if (notice)
-                log_info("%s", notice);
-        return 0;
+        return runtime_open(&daemon->runtime, &runtime_options, ret_notice, err);
 }
 
 static int open_engine(Daemon *daemon, Error *err) {
@@ -275,6 +270,7 @@ static int open_server(Daemon *daemon, Error *err) {
 int daemon_open(Daemon **ret, const Options *options, Error *err) {
         _cleanup_(daemon_closep)
         Daemon *daemon = xnew(Daemon, 1);
+        _cleanup_free_ char *notice = NULL;
 
         daemon->lock_fd = -EBADF;
         _cleanup_close_ int activation_fd = varlink_activation_take();
@@ -297,12 +293,14 @@ int daemon_open(Daemon **ret, const Options *options, Error *err) {
         if (r < 0)
                 return error_errno(err, ERR_IO, -r, NULL, "cannot make the event loop");
         if (watch_signals(daemon, err) < 0 || open_store(daemon, err) < 0 ||
-            open_runtime(daemon, options, err) < 0 || open_engine(daemon, err) < 0 ||
+            open_runtime(daemon, options, &notice, err) < 0 || open_engine(daemon, err) < 0 ||
             open_server(daemon, err) < 0)
                 return -1;
         if ((is_activated ? serve_activated(daemon, TAKE_FD(activation_fd), err)
                           : listen_on(daemon, options, err)) < 0)
                 return -1;
+        if (notice) /* only now: a refusal to start is one line */
+                log_info("%s", notice);
         on_busy(false, daemon);
         *ret = TAKE_PTR(daemon);
         return 0;

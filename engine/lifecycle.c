@@ -174,11 +174,17 @@ int container_kill(Container *container, int64_t signal, Error *err) {
                 return -1;
 
         int r = 0;
-        if (container->run.status != CONTAINER_RUNNING)
+        bool is_running = container->run.status == CONTAINER_RUNNING;
+        if (is_running && signal != 0) {
+                Error failure = ERROR_INIT;
+                r = container_signal_locked(container, (int)signal, &failure);
+                is_running = failure.kind != ERR_NOT_RUNNING; /* it has just ended */
+                if (r < 0 && err)
+                        *err = failure;
+        }
+        if (!is_running)
                 r = error_set(err, ERR_STATE, container->id,
                               "can only kill running containers: container state improper");
-        else if (signal != 0)
-                r = container_signal_locked(container, (int)signal, err);
         container_unlock(container);
         return r;
 }

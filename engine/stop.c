@@ -92,7 +92,9 @@ static void on_kill(PoolTask *task) {
                     container->run.pid_start == stop->pid_start)
                         r = container_signal_locked(container, SIGKILL, &err);
                 container_unlock(container);
-                if (r < 0 && container_wait_cancel(container, &stop->waiter)) {
+                /* One that has just ended by itself is no failure: the waiter hears of it. */
+                if (r < 0 && err.kind != ERR_NOT_RUNNING &&
+                    container_wait_cancel(container, &stop->waiter)) {
                         finish(stop, &err);
                         stop_unref(stop); /* the waiter's */
                 }
@@ -143,7 +145,7 @@ static int begin_locked(Stop *stop, int signal, Error *err) {
 
         stop->pid_start = container->run.pid_start;
         stop->is_killing = signal == SIGKILL;
-        if (container_signal_locked(container, signal, err) < 0)
+        if (container_signal_locked(container, signal, err) < 0 && err->kind != ERR_NOT_RUNNING)
                 return -1;
         if (container->run.status == CONTAINER_PAUSED) /* a frozen process dies when it thaws */
                 (void)runtime_resume(container->engine->runtime, container->id, NULL);
