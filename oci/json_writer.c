@@ -23,19 +23,19 @@ static void end(JsonWriter *writer, char bracket) {
         writer->needs_comma = true;
 }
 
-void json_begin_object(JsonWriter *writer) {
+void json_write_begin_object(JsonWriter *writer) {
         begin(writer, '{');
 }
 
-void json_end_object(JsonWriter *writer) {
+void json_write_end_object(JsonWriter *writer) {
         end(writer, '}');
 }
 
-void json_begin_array(JsonWriter *writer) {
+void json_write_begin_array(JsonWriter *writer) {
         begin(writer, '[');
 }
 
-void json_end_array(JsonWriter *writer) {
+void json_write_end_array(JsonWriter *writer) {
         end(writer, ']');
 }
 
@@ -61,7 +61,7 @@ static void append_quoted(JsonWriter *writer, const char *text) {
         buffer_append_byte(writer->out, '"');
 }
 
-void json_key(JsonWriter *writer, const char *name) {
+void json_write_key(JsonWriter *writer, const char *name) {
         begin_value(writer);
         buffer_append_byte(writer->out, '"');
         buffer_append_string(writer->out, name);
@@ -71,14 +71,14 @@ void json_key(JsonWriter *writer, const char *name) {
                 writer->key = name;
 }
 
-void json_key_text(JsonWriter *writer, const char *name) {
+void json_write_key_text(JsonWriter *writer, const char *name) {
         begin_value(writer);
         append_quoted(writer, name);
         buffer_append_byte(writer->out, ':');
         writer->needs_comma = false;
 }
 
-void json_text(JsonWriter *writer, const char *text) {
+void json_write_text(JsonWriter *writer, const char *text) {
         begin_value(writer);
         append_quoted(writer, text);
 }
@@ -88,25 +88,25 @@ static void append_number(JsonWriter *writer, const char *text) {
         buffer_append_string(writer->out, text);
 }
 
-void json_signed(JsonWriter *writer, int64_t value) {
+void json_write_integer(JsonWriter *writer, int64_t value) {
         char text[24];
 
         (void)snprintf(text, sizeof(text), "%" PRId64, value);
         append_number(writer, text);
 }
 
-void json_unsigned(JsonWriter *writer, uint64_t value) {
+void json_write_unsigned(JsonWriter *writer, uint64_t value) {
         char text[24];
 
         (void)snprintf(text, sizeof(text), "%" PRIu64, value);
         append_number(writer, text);
 }
 
-void json_boolean(JsonWriter *writer, bool value) {
+void json_write_boolean(JsonWriter *writer, bool value) {
         append_number(writer, value ? "true" : "false");
 }
 
-void json_verbatim(JsonWriter *writer, const char *json) {
+void json_write_verbatim(JsonWriter *writer, const char *json) {
         begin_value(writer);
         buffer_append_string(writer->out, json);
 }

@@ -20,19 +20,19 @@ typedef struct JsonWriter {
         const char *key; /* of the object member being written last; for the failure's message */
 } JsonWriter;
 
-void json_begin_object(JsonWriter *writer);
-void json_end_object(JsonWriter *writer);
-void json_begin_array(JsonWriter *writer);
-void json_end_array(JsonWriter *writer);
+void json_write_begin_object(JsonWriter *writer);
+void json_write_end_object(JsonWriter *writer);
+void json_write_begin_array(JsonWriter *writer);
+void json_write_end_array(JsonWriter *writer);
 
-/** json_key() - the name of the member that follows; a literal, since it is not escaped */
-void json_key(JsonWriter *writer, const char *name);
-/** json_key_text() - a name that is data */
-void json_key_text(JsonWriter *writer, const char *name);
+/** json_write_key() - the name of the member that follows; a literal, since it is not escaped */
+void json_write_key(JsonWriter *writer, const char *name);
+/** json_write_key_text() - a name that is data */
+void json_write_key_text(JsonWriter *writer, const char *name);
 
-void json_text(JsonWriter *writer, const char *text);
-void json_signed(JsonWriter *writer, int64_t value);
-void json_unsigned(JsonWriter *writer, uint64_t value);
-void json_boolean(JsonWriter *writer, bool value);
-/** json_verbatim() - a value that is JSON text already */
-void json_verbatim(JsonWriter *writer, const char *json);
+void json_write_text(JsonWriter *writer, const char *text);
+void json_write_integer(JsonWriter *writer, int64_t value);
+void json_write_unsigned(JsonWriter *writer, uint64_t value);
+void json_write_boolean(JsonWriter *writer, bool value);
+/** json_write_verbatim() - a value that is JSON text already */
+void json_write_verbatim(JsonWriter *writer, const char *json);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/seccomp.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include "base/fd.h"
+#include "base/list.h"
+#include "base/text.h"
+#include "oci/json_writer.h"
+#include "oci/seccomp_rules.h"
+
+static unsigned kernel_version(void) {
+        struct utsname name;
+        unsigned major, minor;
+
+        if (uname(&name) < 0 || sscanf(name.release, "%3u.%3u", &major, &minor) != 2)
+                return 0;
+        return major << 16 | minor;
+}
+
+static bool has_word(const char *words, const char *wanted) {
+        size_t length = strlen(wanted);
+
+        for (const char *p = words; *p; p += strspn(p, " ")) {
+                size_t n = strcspn(p, " ");
+                if (n == length && memcmp(p, wanted, n) == 0)
+                        return true;
+                p += n;
+        }
+        return false;
+}
+
+static bool rule_holds(const SeccompRule *rule, CapabilitySet capabilities, unsigned kernel) {
+        return (!rule->arches || has_word(rule->arches, SECCOMP_ARCH_NAME)) &&
+               !(rule->except_arches && has_word(rule->except_arches, SECCOMP_ARCH_NAME)) &&
+               (rule->needs & ~capabilities) == 0 && (rule->except & capabilities) == 0 &&
+               rule->kernel_min <= kernel;
+}
+
+static void member_words(JsonWriter *writer, const char *key, const char *words) {
+        json_write_key(writer, key);
+        json_write_begin_array(writer);
+        for (const char *p = words; *p; p += strspn(p, " ")) {
+                char word[128];
+                size_t n = strcspn(p, " ");
+                (void)snprintf(word, sizeof(word), "%.*s", (int)n, p);
+                json_write_text(writer, word);
+                p += n;
+        }
+        json_write_end_array(writer);
+}
+
+static void member_errno(JsonWriter *writer, const char *key, int number) {
+        if (number < 0)
+                return;
+        json_write_key(writer, key);
+        json_write_integer(writer, number);
+}
+
+static void format_arguments(JsonWriter *writer, const SeccompRule *rule) {
+        if (rule->arguments_count == 0)
+                return;
+        json_write_key(writer, "args");
+        json_write_begin_array(writer);
+        for (size_t i = 0; i < rule->arguments_count; i++) {
+                const SeccompArgument *argument = &rule->arguments[i];
+                json_write_begin_object(writer);
+                json_write_key(writer, "index");
+                json_write_unsigned(writer, argument->index);
+                json_write_key(writer, "value");
+                json_write_unsigned(writer, argument->value);
+                if (argument->value_two != 0) {
+                        json_write_key(writer, "valueTwo");
+                        json_write_unsigned(writer, argument->value_two);
+                }
+                json_write_key(writer, "op");
+                json_write_text(writer, argument->op);
+                json_write_end_object(writer);
+        }
+        json_write_end_array(writer);
+}
+
+static void format_profile(JsonWriter *writer, const SeccompProfile *profile,
+                           CapabilitySet capabilities) {
+        unsigned kernel = kernel_version();
+
+        json_write_begin_object(writer);
+        json_write_key(writer, "defaultAction");
+        json_write_text(writer, profile->default_action);
+        member_errno(writer, "defaultErrnoRet", profile->default_errno);
+        member_words(writer, "architectures",
+                     profile->architectures ? profile->architectures : SECCOMP_ARCH_NATIVE);
+        json_write_key(writer, "syscalls");
+        json_write_begin_array(writer);
+        for (size_t i = 0; i < profile->rules_count; i++) {
+                const SeccompRule *rule = &profile->rules[i];
+                if (!rule_holds(rule, capabilities, kernel))
+                        continue;
+                json_write_begin_object(writer);
+                member_words(writer, "names", rule->names);
+                json_write_key(writer, "action");
+                json_write_text(writer, rule->action);
+                member_errno(writer, "errnoRet", rule->errno_ret);
+                format_arguments(writer, rule);
+                json_write_end_object(writer);
+        }
+        json_write_end_array(writer);
+        json_write_end_object(writer);
+}
+
+int seccomp_translate(const char *profile, size_t size, const char *name,
+                      CapabilitySet capabilities, char **ret, Error *err) {
+        _cleanup_(arena_done)
+        Arena arena = ARENA_INIT;
+        SeccompProfile parsed = SECCOMP_PROFILE_BUILTIN;
+        Buffer out = BUFFER_INIT;
+        JsonWriter writer = { .out = &out };
+
+        if (profile && seccomp_profile_parse(profile, size, name, &arena, &parsed, err) < 0)
+                return -1;
+        format_profile(&writer, &parsed, capabilities);
+        *ret = buffer_take_string(&out);
+        return *ret ? 0 : error_set(err, ERR_LIMIT, name, "no memory for the system call filter");
+}
+
+/* A translation, and what it was made of. A file that changes in place gets a new time. */
+typedef struct Entry {
+        List link;
+        char *path; /* "": the rules built in */
+        dev_t device;
+        ino_t inode;
+        off_t size;
+        struct timespec changed;
+        CapabilitySet capabilities;
+        char *text;
+} Entry;
+
+struct SeccompCache {
+        pthread_mutex_t lock; /* guards the entries; nothing else is locked under it */
+        List entries;         /* the newest last */
+        size_t count;
+};
+
+static void entry_free(Entry *entry) {
+        list_remove(&entry->link);
+        free(entry->path);
+        free(entry->text);
+        free(entry);
+}
+
+SeccompCache *seccomp_cache_new(void) {
+        SeccompCache *cache = xnew(SeccompCache, 1);
+
+        pthread_mutex_init(&cache->lock, NULL);
+        list_init(&cache->entries);
+        return cache;
+}
+
+SeccompCache *seccomp_cache_free(SeccompCache *cache) {
+        if (!cache)
+                return NULL;
+        LIST_FOREACH (link, &cache->entries)
+                entry_free(container_of(link, Entry, link));
+        pthread_mutex_destroy(&cache->lock);
+        free(cache);
+        return NULL;
+}
+
+static bool is_same_source(const Entry *a, const Entry *b) {
+        return a->capabilities == b->capabilities && a->inode == b->inode &&
+               a->device == b->device && a->size == b->size &&
+               a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec &&
+               text_equal(a->path, b->path);
+}
+
+static char *cache_find(SeccompCache *cache, const Entry *wanted) {
+        char *text = NULL;
+
+        pthread_mutex_lock(&cache->lock);
+        LIST_FOREACH (link, &cache->entries) {
+                const Entry *entry = container_of(link, Entry, link);
+                if (!text && is_same_source(entry, wanted))
+                        text = xstrdup(entry->text);
+        }
+        pthread_mutex_unlock(&cache->lock);
+        return text;
+}
+
+static void cache_add(SeccompCache *cache, const Entry *source, const char *text) {
+        Entry *entry = xnew(Entry, 1);
+
+        *entry = *source;
+        list_init(&entry->link);
+        entry->path = xstrdup(source->path);
+        entry->text = xstrdup(text);
+        pthread_mutex_lock(&cache->lock);
+        list_append(&cache->entries, &entry->link);
+        if (cache->count == SECCOMP_CACHE_ENTRIES)
+                entry_free(container_of(cache->entries.next, Entry, link));
+        else
+                cache->count++;
+        pthread_mutex_unlock(&cache->lock);
+}
+
+int seccomp_cache_get(SeccompCache *cache, const char *path, CapabilitySet capabilities, char **ret,
+                      Error *err) {
+        const char *file = path ? path : SECCOMP_PROFILE_PATH;
+        Entry source = { .path = (char *)file, .capabilities = capabilities };
+        _cleanup_free_ char *profile = NULL, *text = NULL;
+        size_t size = 0;
+        struct stat st;
+
+        if (stat(file, &st) == 0) {
+                source.device = st.st_dev;
+                source.inode = st.st_ino;
+                source.size = st.st_size;
+                source.changed = st.st_mtim;
+        } else if (path || errno != ENOENT) {
+                return error_errno(err, ERR_IO, errno, file, "cannot read %s", file);
+        } else {
+                source.path = (char *)"";
+        }
+        text = cache_find(cache, &source);
+        if (text) {
+                *ret = TAKE_PTR(text);
+                return 0;
+        }
+
+        int r = *source.path ? file_read_at(AT_FDCWD, file, SECCOMP_PROFILE_MAX, &profile, &size)
+                             : 0;
+        if (r == -EFBIG)
+                return error_set(err, ERR_LIMIT, file, "%s is longer than %d bytes", file,
+                                 SECCOMP_PROFILE_MAX);
+        if (r < 0)
+                return error_errno(err, ERR_IO, -r, file, "cannot read %s", file);
+        if (seccomp_translate(profile, size, file, capabilities, &text, err) < 0)
+                return -1;
+        cache_add(cache, &source, text);
+        *ret = TAKE_PTR(text);
+        return 0;
+}
