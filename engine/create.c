@@ -71,6 +71,29 @@ static int check_names(const ContainerOptions *options, Error *err) {
         return 0;
 }
 
+/* Whether the names exist is known at start, when the image's files are there. */
+static int check_user(const char *user, Error *err) {
+        const char *colon = strchr(user, ':');
+
+        if (colon && (colon == user || !colon[1] || strchr(colon + 1, ':')))
+                return error_set(err, ERR_INVALID, "create.user",
+                                 "\"%.256s\" is neither user nor user:group", user);
+        return 0;
+}
+
+/* What the kernel would refuse to execute, refused while somebody listens (execve(2), MAX_ARG_STRLEN). */
+static int check_command(const Strings *command, Error *err) {
+        if (command->count > 0 && !*command->items[0])
+                return error_set(err, ERR_INVALID, "create.command",
+                                 "the name of the program is empty");
+        for (size_t i = 0; i < command->count; i++)
+                if (strlen(command->items[i]) > CONTAINER_ARGUMENT_MAX)
+                        return error_set(err, ERR_INVALID, "create.command",
+                                         "argument %zu has %zu bytes, at most %d fit", i,
+                                         strlen(command->items[i]), CONTAINER_ARGUMENT_MAX);
+        return 0;
+}
+
 static int check_options(const ContainerOptions *options, Error *err) {
         if (check_names(options, err) < 0)
                 return -1;
@@ -90,6 +113,8 @@ static int check_options(const ContainerOptions *options, Error *err) {
                 return error_set(err, ERR_UNSUPPORTED, "create.net_mode",
                                  "the network mode \"%.64s\" is not available: none and host are",
                                  options->net_mode);
+        if (check_user(options->user, err) < 0)
+                return -1;
         for (size_t i = 0; i < options->env.count; i++)
                 if (!*options->env.items[i].key || strchr(options->env.items[i].key, '='))
                         return error_set(err, ERR_INVALID, "create.env",
@@ -101,7 +126,8 @@ static int check_options(const ContainerOptions *options, Error *err) {
 static int add_command(Draft *draft, const ContainerOptions *options, Error *err) {
         /* The document keeps both parts, since clients are shown both. */
         if (image_config_command(&draft->details->config, &options->entrypoint, &options->command,
-                                 &draft->command, err) < 0)
+                                 &draft->command, err) < 0 ||
+            check_command(&draft->command, err) < 0)
                 return -1;
 
         const Strings *image_entrypoint = &draft->details->config.settings.entrypoint;

@@ -343,7 +343,8 @@ static void remove_files(const char *folder, const char *const *names, size_t co
 void monitor_clean(const Runtime *runtime, const char *id, const char *bundle,
                    const char *run_dir) {
         static const char *const bundle_files[] = { "attach", "ctl", "winsz", "oom" };
-        static const char *const run_files[] = { "pidfile", "conmon.pid", "oci-log" };
+        /* .pidfile: what runc had begun to write when it was killed; it refuses to begin again */
+        static const char *const run_files[] = { "pidfile", ".pidfile", "conmon.pid", "oci-log" };
 
         remove_files(bundle, bundle_files, ARRAY_SIZE(bundle_files));
         remove_files(run_dir, run_files, ARRAY_SIZE(run_files));

@@ -225,12 +225,7 @@ static int remove_records(Store *store, const char *id, const char *layer_id, Er
         return 0;
 }
 
-int store_container_delete(Store *store, const char *id, const char *layer_id, Error *err) {
-        if (id_check(id, err) < 0 || id_check(layer_id, err) < 0 ||
-            remove_records(store, id, layer_id, err) < 0)
-                return -1;
-
-        /* No record names these any more, and nobody makes the same random ids again. */
+static int remove_files(Store *store, const char *id, const char *layer_id, Error *err) {
         overlay_unlink(store->home_fd, layer_id);
         int r = path_remove_tree(store->home_fd, layer_id);
         if (r == 0)
@@ -241,4 +236,25 @@ int store_container_delete(Store *store, const char *id, const char *layer_id, E
                 return error_errno(err, ERR_IO, -r, id, "cannot remove the files of container %s",
                                    id);
         return 0;
+}
+
+int store_container_delete(Store *store, const char *id, const char *layer_id, Error *err) {
+        Error error = ERROR_INIT;
+
+        if (id_check(id, err) < 0 || id_check(layer_id, err) < 0)
+                return -1;
+        int r = remove_records(store, id, layer_id, &error);
+        if (r < 0 && error.kind == ERR_NO_SPACE) {
+                /* A full disk has no room for the shorter files; what they name is in the way. */
+                if (remove_files(store, id, layer_id, err) < 0)
+                        return -1;
+                return remove_records(store, id, layer_id, err);
+        }
+        if (r < 0) {
+                if (err)
+                        *err = error;
+                return r;
+        }
+        /* No record names these any more, and nobody makes the same random ids again. */
+        return remove_files(store, id, layer_id, err);
 }
