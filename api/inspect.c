@@ -17,8 +17,8 @@ static void add_path(Buffer *out, const char *key, const char *folder, const cha
 }
 
 /*
- * The first cgroup that is named after the container, in whichever hierarchy. What the process made below
- * it is not ours to show; a pid that is somebody else's by now has none.
+ * The first cgroup that is named after the container, in whichever hierarchy. What the process made
+ * below it is not ours to show; a pid that is somebody else's by now has none.
  */
 static const char *find_cgroup(char *lines, const char *id) {
         char *next = NULL;

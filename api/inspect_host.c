@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-/* Decimal units with four digits, as the original's language writes sizes: `0B`, `10MB`, `1.5GB`. */
+/* Decimal units and four digits, as podman writes sizes: `0B`, `10MB`, `1.5GB`. */
 static const char *format_size(int64_t bytes, char text[static 32]) {
         static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
         double size = (double)bytes;

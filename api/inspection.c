@@ -42,8 +42,8 @@ static json_t *find_member(const char *text, size_t size, const char *name) {
 }
 
 /*
- * What the runtime was given at the last start: the name of a user means something in the image only.
- * Most of the document is the system call filter, and is skipped.
+ * What the runtime was given at the last start: the name of a user means something in the image
+ * only. Most of the document is the system call filter, and is skipped.
  */
 static void read_document(Inspection *inspection) {
         _cleanup_free_ char *path = xasprintf("%s/config.json", inspection->bundle);

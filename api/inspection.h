@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What one inspection looks at, gathered once so that its parts agree, and the larger of those parts. */
+/* What one inspection looks at, gathered once so that its parts agree, and the larger parts. */
 
 #include <jansson.h>
 

@@ -4,9 +4,9 @@
 /*
  * Members of a JSON document, appended to its text in order.
  *
- * For documents that are made once and sent: no tree of values is built, nothing can fail but memory,
- * and bytes that are no UTF-8 (a folder's name, say) become U+FFFD instead of costing the document. The
- * comma is written where the text before does not end in an opening bracket.
+ * For documents that are made once and sent: no tree of values is built, nothing can fail but
+ * memory, and bytes that are no UTF-8 (a folder's name, say) become U+FFFD instead of costing the
+ * document. The comma is written where the text before does not end in an opening bracket.
  */
 
 #include <stdint.h>
@@ -29,7 +29,7 @@ void member_texts(Buffer *out, const char *key, const char *const *items, size_t
 /** member_array() - the same, from a NULL-terminated array or NULL */
 void member_array(Buffer *out, const char *key, const char *const *items);
 
-/* A member whose value never differs: the JSON text that stands for nothing in the member's type. */
+/* A member whose value never differs: the JSON text that is nothing in the member's type. */
 typedef struct MemberBlank {
         const char *key;
         const char *json;

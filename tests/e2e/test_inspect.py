@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""InspectContainer: its members are podman's too, and its values are those of the living container."""
+"""InspectContainer: podman's members are there too, and the values are the living container's."""
 
 import contextlib
 import datetime
@@ -280,9 +280,7 @@ def test_what_the_host_gives(engine):
 
 def test_storage(engine):
     """The folders are there, and what the container writes is counted."""
-    name = engine.run(
-        "sh", "-c", "head -c 5000 /dev/zero > /new; sleep 1000", stop_timeout=0
-    )
+    name = engine.run("sh", "-c", "head -c 5000 /dev/zero > /new; sleep 1000", stop_timeout=0)
     shown = inspect(engine, name)
     data = shown["GraphDriver"]["Data"]
     assert shown["Driver"] == shown["GraphDriver"]["Name"] == "overlay"
