@@ -7,9 +7,8 @@
  * survives a crash of the engine at any point; a power cut may lose the newest commits but never
  * damages the file, and the containers they spoke of did not survive it either.
  *
- * The file's header is looked at before SQLite may touch it, so that a file that is something else,
- * or comes from a newer engine, stays as it is to the byte. Nothing else may open the file while
- * the connection lives: closing any descriptor of it would drop SQLite's POSIX locks.
+ * Nothing else may open the file while the connection lives: closing any descriptor of it would
+ * drop SQLite's POSIX locks. What happens to the file before is in database_file.c.
  *
  * A full disk must not keep anyone from removing containers. Every change is an append to the log,
  * so the log's file has its room from the start and keeps it; and since the log can only be begun
@@ -68,48 +67,6 @@ int database_fail(Database *database, const char *subject, Error *err, const cha
                          sqlite3_errmsg(database->handle));
 }
 
-static int refuse_newer(const char *path, int version, Error *err) {
-        return error_set(err, ERR_CORRUPT, path,
-                         "%s has schema version %d, and this engine knows versions up to %d: "
-                         "it was written by a newer one",
-                         path, version, database_schema_version());
-}
-
-static int refuse_foreign(const char *path, Error *err) {
-        return error_set(err, ERR_CORRUPT, path, "%s is not a database of this engine", path);
-}
-
-static int big_endian_32(const unsigned char *p) {
-        return (int)((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]);
-}
-
-/*
- * Source: sqlite.org/fileformat2.html section 1.3: magic at 0, user version at 60, application id
- * at 68.
- */
-static int check_header(const char *path, Error *err) {
-        unsigned char header[100];
-        _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-
-        if (fd < 0)
-                return error_errno(err, ERR_IO, errno, path, "cannot open %s", path);
-        ssize_t n = fd_read_full(fd, header, sizeof(header));
-        if (n < 0)
-                return error_errno(err, ERR_IO, (int)-n, path, "cannot read %s", path);
-        if (n == 0)
-                return 0;
-        if (n < (ssize_t)sizeof(header) || memcmp(header, "SQLite format 3", 16) != 0)
-                return refuse_foreign(path, err);
-        /* Both are zero while the first migration stands in the log only. */
-        int application_id = big_endian_32(header + 68);
-        if (application_id != 0 && application_id != DATABASE_APPLICATION_ID)
-                return refuse_foreign(path, err);
-        int version = big_endian_32(header + 60);
-        if (version > database_schema_version())
-                return refuse_newer(path, version, err);
-        return 0;
-}
-
 static int read_number(Database *database, const char *sql, int *ret, Error *err) {
         _cleanup_statement_ sqlite3_stmt *statement = database_prepare(database, sql, err);
 
@@ -121,26 +78,8 @@ static int read_number(Database *database, const char *sql, int *ret, Error *err
         return 0;
 }
 
-int database_read_version(Database *database, int *ret_application_id, int *ret_version,
-                          Error *err) {
-        if (read_number(database, "PRAGMA application_id", ret_application_id, err) < 0)
-                return -1;
-        return read_number(database, "PRAGMA user_version", ret_version, err);
-}
-
-/* What the log holds counts too; it may be ahead of the header after a crash. */
-static int check_content(Database *database, Error *err) {
-        int application_id = 0, version = 0, tables = 0;
-
-        if (database_read_version(database, &application_id, &version, err) < 0 ||
-            read_number(database, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0)
-                return -1;
-        bool is_new = application_id == 0 && version == 0 && tables == 0;
-        if (!is_new && application_id != DATABASE_APPLICATION_ID)
-                return refuse_foreign(database->path, err);
-        if (version > database_schema_version())
-                return refuse_newer(database->path, version, err);
-        return 0;
+int database_version(Database *database, int *ret, Error *err) {
+        return read_number(database, "PRAGMA user_version", ret, err);
 }
 
 /* Best effort: without the room, changes merely fail on a full disk. */
@@ -167,8 +106,7 @@ int database_reserve(Database *database, Error *err) {
         return 0;
 }
 
-static int apply_settings(Database *database, Error *err) {
-        char text[64];
+static int start_log(Database *database, Error *err) {
         _cleanup_statement_ sqlite3_stmt *journal =
                 database_prepare(database, "PRAGMA journal_mode=WAL", err);
 
@@ -178,19 +116,22 @@ static int apply_settings(Database *database, Error *err) {
                 return database_fail(database, database->path, err, "cannot start the log");
         const char *mode = (const char *)sqlite3_column_text(journal, 0);
         if (!mode || strcmp(mode, "wal") != 0)
-                return error_set(
-                        err, ERR_UNSUPPORTED, database->path,
-                        "cannot use a write-ahead log for %s: its filesystem has no shared "
-                        "memory",
-                        database->path);
+                return error_set(err, ERR_UNSUPPORTED, database->path,
+                                 "cannot keep a log for %s: its filesystem has no shared memory",
+                                 database->path);
+        return 0;
+}
 
+static int apply_settings(Database *database, Error *err) {
         int growth = DATABASE_GROWTH_BYTES, keeps_log = 1;
+        char text[64];
+
         (void)sqlite3_file_control(database->handle, NULL, SQLITE_FCNTL_CHUNK_SIZE, &growth);
         (void)sqlite3_file_control(database->handle, NULL, SQLITE_FCNTL_PERSIST_WAL, &keeps_log);
-        snprintf(text, sizeof(text), "PRAGMA cache_size=-%d", DATABASE_CACHE_KB);
-        if (sqlite3_exec(database->handle, text, NULL, NULL, NULL) != SQLITE_OK)
-                return database_fail(database, database->path, err, "cannot size the cache");
         (void)sqlite3_wal_autocheckpoint(database->handle, DATABASE_WAL_PAGES);
+        snprintf(text, sizeof(text), "PRAGMA cache_size=-%d", DATABASE_CACHE_KB);
+        if (database_execute(database, text, err) < 0)
+                return -1;
         return database_execute(database,
                                 "PRAGMA synchronous=NORMAL;"
                                 "PRAGMA foreign_keys=ON;"
@@ -201,28 +142,49 @@ static int apply_settings(Database *database, Error *err) {
                                 err);
 }
 
-int database_open(Database *database, const char *path, Error *err) {
+static int connect_to(Database *database, const char *path, Error *err) {
+        const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+
         (void)pthread_once(&configured, configure_once);
         (void)pthread_mutex_init(&database->lock, NULL);
         database->path = xstrdup(path);
-
-        if (check_header(path, err) < 0)
-                return -1;
-        int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
         if (sqlite3_open_v2(path, &database->handle, flags, NULL) != SQLITE_OK)
                 return database_fail(database, path, err, "cannot open the database");
         (void)sqlite3_busy_timeout(database->handle, DATABASE_BUSY_TIMEOUT_MS);
         (void)sqlite3_db_config(database->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        return 0;
+}
+
+int database_make(Database *database, const char *path, Error *err) {
+        if (connect_to(database, path, err) < 0 ||
+            database_execute(database, "PRAGMA synchronous=OFF", err) < 0 ||
+            start_log(database, err) < 0)
+                return -1;
+        return database_migrate(database, err);
+}
+
+/* What the log holds counts; after a crash it may be ahead of the header that was looked at. */
+static int check_version(Database *database, Error *err) {
+        int application_id = 0, version = 0;
+
+        if (read_number(database, "PRAGMA application_id", &application_id, err) < 0 ||
+            read_number(database, "PRAGMA user_version", &version, err) < 0)
+                return -1;
+        return database_file_accept(database->path, application_id, version, err);
+}
+
+int database_open(Database *database, const char *path, Error *err) {
+        if (database_file_prepare(path, err) < 0 || connect_to(database, path, err) < 0)
+                return -1;
 
         /* A file that is refused must stay as it is: closing must not fold the log into it. */
         (void)sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        if (check_content(database, err) < 0)
+        if (check_version(database, err) < 0)
                 return -1;
         (void)sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 
-        if (apply_settings(database, err) < 0)
-                return -1;
-        if (database_migrate(database, err) < 0)
+        if (start_log(database, err) < 0 || apply_settings(database, err) < 0 ||
+            database_migrate(database, err) < 0)
                 return -1;
         reserve_log(database);
         return 0;

@@ -53,18 +53,26 @@ struct State {
 int database_open(Database *database, const char *path, Error *err);
 void database_close(Database *database);
 
+/** database_make() - open an empty file and give it the schema, without waiting for the disk */
+int database_make(Database *database, const char *path, Error *err);
+
 /**
- * database_migrate() - run the migrations that are missing; ERR_CORRUPT for a schema from the
- * future
+ * database_file_prepare() - check a file before it is opened, or make it; errors of
+ * database_open()
  */
+int database_file_prepare(const char *path, Error *err);
+
+/** database_file_accept() - whether a file with these numbers is ours and not newer; ERR_CORRUPT */
+int database_file_accept(const char *path, int application_id, int version, Error *err);
+
+/** database_migrate() - run the migrations that are missing */
 int database_migrate(Database *database, Error *err);
 
 /** database_schema_version() - the version that this program writes */
 int database_schema_version(void);
 
-/** database_read_version() - application id and schema version as the connection sees them */
-int database_read_version(Database *database, int *ret_application_id, int *ret_version,
-                          Error *err);
+/** database_version() - the version that the file has, its log included */
+int database_version(Database *database, int *ret, Error *err);
 
 /** database_fail() - fill @err from the connection's last failure; returns -1 */
 int database_fail(Database *database, const char *subject, Error *err, const char *fmt, ...)

@@ -57,9 +57,9 @@ static int migration_run(Database *database, const void *request, Error *err) {
 }
 
 int database_migrate(Database *database, Error *err) {
-        int application_id = 0, version = 0;
+        int version = 0;
 
-        if (database_read_version(database, &application_id, &version, err) < 0)
+        if (database_version(database, &version, err) < 0)
                 return -1;
         for (; version < database_schema_version(); version++)
                 if (database_change(database, migration_run, &version, err) < 0)

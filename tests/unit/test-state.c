@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/timestamp.h"
@@ -242,6 +243,37 @@ static void a_newer_schema_is_left_alone(void **state) {
         assert_true(st.st_size > 0);
 }
 
+static void a_log_without_its_database_is_dropped(void **state) {
+        Scratch *scratch = *state;
+        struct stat st;
+        _cleanup_free_ char *log_path = xasprintf("%s-wal", scratch->path);
+        _cleanup_free_ char *beside = xasprintf("%s.new", scratch->path);
+        State *db = scratch_open(scratch);
+
+        row_insert(db, 1);
+        state_close(db);
+        assert_int_equal(stat(log_path, &st), 0);
+        assert_true(st.st_size > 0);
+        assert_int_equal(unlink(scratch->path), 0);
+        /* Nor does what an interrupted start left stand in the way. */
+        assert_int_equal(file_write_atomic_at(AT_FDCWD, beside, "x", 1, 0644, false), 0);
+        db = scratch_open(scratch);
+        _cleanup_(rows_freep)
+        Rows *rows = rows_load(db);
+        assert_int_equal(rows->count, 0);
+        row_insert(db, 1);
+        state_close(db);
+        scratch_check(scratch);
+        assert_int_equal(stat(beside, &st), -1);
+
+        /* An empty file is no database yet. */
+        assert_int_equal(truncate(scratch->path, 0), 0);
+        db = scratch_open(scratch);
+        row_insert(db, 1);
+        state_close(db);
+        scratch_check(scratch);
+}
+
 static void a_missing_folder_is_an_io_error(void **state) {
         State *db = NULL;
         Error err = ERROR_INIT;
@@ -287,6 +319,7 @@ int main(void) {
                 WITH_SCRATCH(a_status_from_nowhere_is_corrupt),
                 WITH_SCRATCH(a_file_of_someone_else_is_left_alone),
                 WITH_SCRATCH(a_newer_schema_is_left_alone),
+                WITH_SCRATCH(a_log_without_its_database_is_dropped),
                 WITH_SCRATCH(a_missing_folder_is_an_io_error),
                 WITH_SCRATCH(a_damaged_page_is_corrupt),
         };
