@@ -17,8 +17,9 @@
 #define STANDARD_FDS     3
 #define OUTPUT_READ_SIZE (16 * 1024)
 
-/* What a child gets when the caller names no environment: enough to find programs, its home, and the
- * user's runtime folder and bus. Nothing that was meant for this process alone, like NOTIFY_SOCKET. */
+/* What a child gets when the caller names no environment: enough to find programs, its home, and
+ * the user's runtime folder and bus. Nothing that was meant for this process alone, like
+ * NOTIFY_SOCKET. */
 static const char *const inherited_variables[] = { "PATH", "HOME", "XDG_RUNTIME_DIR",
                                                    "DBUS_SESSION_BUS_ADDRESS" };
 
@@ -34,9 +35,9 @@ void spawn_environment(Strings *environment) {
 }
 
 /*
- * Descriptors of the child are set one after the other, so a source that is itself a target's number
- * could be overwritten before it was used: such a source is first copied out of the way. The copies
- * are closed by the caller of actions_prepare().
+ * Descriptors of the child are set one after the other, so a source that is itself a target's
+ * number could be overwritten before it was used: such a source is first copied out of the way. The
+ * copies are closed by the caller of actions_prepare().
  */
 typedef struct Sources {
         int fds[STANDARD_FDS + SPAWN_PASS_FDS_MAX];
@@ -206,7 +207,8 @@ int spawn_wait(pid_t pid, int pidfd, int timeout_ms, int *ret_status) {
 void spawn_kill(pid_t pid, int pidfd) {
         int status;
 
-        /* Its group first, which a child may have left; both numbers are held by the unreaped child. */
+        /* Its group first, which a child may have left; both numbers are held by the unreaped
+         * child. */
         (void)kill(-pid, SIGKILL);
         if (pidfd >= 0)
                 (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
@@ -231,7 +233,8 @@ static int output_read(int fd, size_t size, size_t output_max, Buffer *output) {
         return n > 0;
 }
 
-/* What the process wrote before its end is in the pipe now; what others add later is not waited for. */
+/* What the process wrote before its end is in the pipe now; what others add later is not waited
+ * for. */
 static int output_read_rest(int fd, size_t output_max, Buffer *output) {
         int waiting = 0;
 
@@ -275,8 +278,8 @@ int spawn_run(const SpawnOptions *options, int timeout_ms, size_t output_max, Bu
         const int64_t deadline = deadline_of(timeout_ms);
         _cleanup_close_ int read_fd = -EBADF, write_fd = -EBADF, pidfd = -EBADF;
         SpawnOptions with_output = *options;
-        int status;
-        pid_t pid;
+        int status = 0;
+        pid_t pid = 0;
 
         if (output) {
                 int fds[2];
@@ -295,7 +298,7 @@ int spawn_run(const SpawnOptions *options, int timeout_ms, size_t output_max, Bu
         int r = spawn_process(&with_output, &pid, &pidfd);
         if (r < 0)
                 return r;
-        write_fd = fd_close(write_fd);
+        (void)fd_close(TAKE_FD(write_fd));
 
         if (output)
                 r = output_collect(pidfd, read_fd, deadline, output_max, output);
