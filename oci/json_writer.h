@@ -2,11 +2,12 @@
 #pragma once
 
 /*
- * JSON text written straight into a buffer: for documents of our own that are written often and never
- * looked at, where building a tree first would cost more than the writing.
+ * JSON text written straight into a buffer: for documents of our own that are written often and
+ * never looked at, where building a tree first would cost more than the writing.
  *
- * Commas come by themselves. Every value in an object is preceded by its key; the writer does not check
- * that. Text must be UTF-8: what is not makes the writer fail, and its caller asks once, at the end.
+ * Commas come by themselves. Every value in an object is preceded by its key; the writer does not
+ * check that. Text must be UTF-8: what is not makes the writer fail, and its caller asks once, at
+ * the end.
  */
 
 #include <stdint.h>

@@ -107,7 +107,7 @@ typedef enum RuntimeNamespaceKind {
         _RUNTIME_NAMESPACE_MAX,
 } RuntimeNamespaceKind;
 
-/* Not used: the container shares the host's. Used with a path: it joins that one; without: a new one. */
+/* Not used: shares the host's. Used with a path: joins that one. Used without: gets a new one. */
 typedef struct RuntimeNamespace {
         bool is_used;
         const char *path;
@@ -194,12 +194,12 @@ typedef struct RuntimeDefaults {
 } RuntimeDefaults;
 
 /**
- * runtime_config_set_defaults() - what a container gets when nothing is asked for, as podman 4.3 does
+ * runtime_config_set_defaults() - what a container gets when nothing is asked for
  *
- * PATH-less env is left alone; sets cwd, umask, capabilities, rlimits (clamped to what this process may
- * give), the seven mounts, namespaces, device rules, masked and read-only paths, sysctls. Call it on a
- * fresh config, then change what differs. Differences from podman, which follow the original engine:
- * /dev is not noexec, /dev/shm is a tmpfs of the container itself, no pids limit.
+ * As podman 4.3.1 on Debian 12: cwd, umask, capabilities, rlimits (clamped to what this process
+ * may give), the seven mounts, namespaces, device rules, masked and read-only paths, sysctls. Call
+ * it on a fresh config, then change what differs. Differences from podman, which follow the
+ * original engine: /dev is not noexec, /dev/shm is a tmpfs of the container itself, no pids limit.
  */
 void runtime_config_set_defaults(RuntimeConfig *config, const RuntimeDefaults *defaults);
 

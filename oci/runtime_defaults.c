@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What a container is given when nothing is asked for. The lists are podman 4.3.1's (what it writes for
- * `podman create` on Debian 12); where they differ, the contract in the header says so.
+ * What a container is given when nothing is asked for. The lists are podman 4.3.1's (what it writes
+ * for `podman create` on Debian 12); where they differ, the contract in the header says so.
  */
 
 #include <linux/magic.h>
@@ -57,7 +57,8 @@ static uint64_t at_most(uint64_t wanted, uint64_t limit) {
         return wanted < limit ? wanted : limit;
 }
 
-/* Raising a hard limit takes a privilege that the engine may not have, and the runtime then fails. */
+/* Raising a hard limit takes a privilege that the engine may not have, and the runtime then fails.
+ */
 static void set_rlimit(RuntimeConfig *config, __rlimit_resource_t resource, const char *type,
                        uint64_t wanted) {
         struct rlimit own;

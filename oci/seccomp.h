@@ -5,9 +5,9 @@
  * The system call filter: a profile in the format of containers' seccomp.json, translated for one
  * capability set and this machine's architecture into the text of the OCI document's linux.seccomp.
  *
- * The profile says which rules hold for which capabilities and architectures; the OCI form has no such
- * conditions. Translating costs a parse of the profile, so results are kept: for each profile file (as
- * it was at its last change) and capability set, once.
+ * The profile says which rules hold for which capabilities and architectures; the OCI form has no
+ * such conditions. Translating costs a parse of the profile, so results are kept: for each profile
+ * file (as it was at its last change) and capability set, once.
  */
 
 #include "base/error.h"
@@ -25,12 +25,13 @@ DEFINE_CLEANUP(SeccompCache, seccomp_cache_free);
 
 /**
  * seccomp_cache_get() - the filter for a container with these capabilities
- * @path:         profile the user named; NULL: SECCOMP_PROFILE_PATH, or the rules built in when absent
+ * @path:         profile the user named; NULL: SECCOMP_PROFILE_PATH, or the rules built in when
+ *         absent
  * @capabilities: the container's bounding set
  * @ret:          heap text of a JSON object, for RuntimeConfig.seccomp
  *
- * Any worker thread. Errors: ERR_INVALID (not JSON, or not such a profile; subject = path, the text has
- * line and column or the member), ERR_LIMIT (longer than SECCOMP_PROFILE_MAX), ERR_IO.
+ * Any worker thread. Errors: ERR_INVALID (not JSON, or not such a profile; subject = path, the text
+ * has line and column or the member), ERR_LIMIT (longer than SECCOMP_PROFILE_MAX), ERR_IO.
  */
 int seccomp_cache_get(SeccompCache *cache, const char *path, CapabilitySet capabilities, char **ret,
                       Error *err);

@@ -2,8 +2,8 @@
 
 /*
  * Reading a seccomp.json. Members that are unknown (comments, names of errno values beside their
- * numbers) are passed over, as everybody does; wrong types and unknown words are errors, since a filter
- * that is not what it was meant to be is worse than none.
+ * numbers) are passed over, as everybody does; wrong types and unknown words are errors, since a
+ * filter that is not what it was meant to be is worse than none.
  */
 
 #include <jansson.h>
@@ -159,7 +159,8 @@ static int read_conditions(Reader *reader, const json_t *object, SeccompRule *ru
         return read_kernel(reader, includes, &rule->kernel_min);
 }
 
-/* Profiles hold 64-bit values without a sign; jansson gives those above INT64_MAX as real numbers. */
+/* Profiles hold 64-bit values without a sign; jansson gives those above INT64_MAX as real numbers.
+ */
 static int read_value(Reader *reader, const json_t *object, const char *member, uint64_t *ret) {
         const json_t *value = get(object, member);
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The rules built in: which system calls a container may use. They say what the containers project's
- * profile says (golang-github-containers-common 0.50.1), for hosts where its file is not installed;
- * tests/unit/test-seccomp.c compares the two where it is.
+ * The rules built in: which system calls a container may use. They say what the containers
+ * project's profile says (golang-github-containers-common 0.50.1), for hosts where its file is not
+ * installed; tests/unit/test-seccomp.c compares the two where it is.
  *
  * What is not listed at all fails with ENOSYS, so that programs take it for an older kernel.
  */
 
+#include "oci/seccomp_rules.h"
+
 #include <errno.h>
 #include <linux/capability.h>
-
-#include "oci/seccomp_rules.h"
 
 #if defined(__x86_64__)
 #define NATIVE        "SCMP_ARCH_X86_64"

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A profile of the system call filter in memory: read from a file (seccomp_profile.c), or the one built
- * in (seccomp_rules.c). Lists are words separated by one space, in one string.
+ * A profile of the system call filter in memory: read from a file (seccomp_profile.c), or the one
+ * built in (seccomp_rules.c). Lists are words separated by one space, in one string.
  */
 
 #include <stddef.h>

@@ -48,7 +48,8 @@ static bool has_word(const char *list, const char *word, size_t length) {
         return false;
 }
 
-/* The engine's path in the hierarchy of one mount, from the lines "id:controllers:path"; or NULL. */
+/* The engine's path in the hierarchy of one mount, from the lines "id:controllers:path"; or NULL.
+ */
 static const char *find_own_path(char *const *lines, size_t count, bool is_v2,
                                  const char *options) {
         for (size_t i = 0; i < count; i++) {
@@ -79,7 +80,8 @@ static bool has_mount(const CgroupLayout *layout, const char *mount) {
         return false;
 }
 
-/* One line of mountinfo (proc(5)): "id parent dev root mount-point options tags - type source super". */
+/* One line of mountinfo (proc(5)): "id parent dev root mount-point options tags - type source
+ * super". */
 static void load_mount(CgroupLayout *layout, char *line, const Strings *own, size_t *capacity) {
         char root[256], mount[256], type[16], super[512];
 

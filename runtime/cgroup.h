@@ -4,11 +4,11 @@
 /*
  * The host's cgroup hierarchies, and the place where monitors live in them.
  *
- * A monitor (conmon) must outlive the engine, so it may not stay in a cgroup that is killed, frozen,
- * or limited together with the engine's service. It is moved to `<parent>/conmon` in each hierarchy
- * where the engine itself is not in the root: in the others there is nothing to escape from, and each
- * move costs a write that may wait for an RCU grace period. The cgroup is shared by all monitors, so
- * that it is made once, and removed by whoever finds it empty.
+ * A monitor (conmon) must outlive the engine, so it may not stay in a cgroup that is killed,
+ * frozen, or limited together with the engine's service. It is moved to `<parent>/conmon` in each
+ * hierarchy where the engine itself is not in the root: in the others there is nothing to escape
+ * from, and each move costs a write that may wait for an RCU grace period. The cgroup is shared by
+ * all monitors, so that it is made once, and removed by whoever finds it empty.
  */
 
 #include <sys/types.h>
@@ -45,7 +45,8 @@ int cgroup_layout_load(CgroupLayout *ret, Error *err);
 void cgroup_layout_done(CgroupLayout *layout);
 
 /**
- * cgroup_layout_move() - put a process into `<parent>/conmon` wherever the engine is not in the root
+ * cgroup_layout_move() - put a process into `<parent>/conmon` wherever the engine is not in the
+ * root
  *
  * Best effort, since a monitor in the wrong cgroup works: returns 0, or -errno of the first failure
  * after all were tried. Safe against cgroup_layout_remove() of another thread.

@@ -9,7 +9,7 @@
 #include "base/text.h"
 
 #define FIFO_NAME      "exec.fifo"
-#define CONFIG_MAX     (1024 * 1024) /* bytes of a bundle's document; a larger one is left to crun */
+#define CONFIG_MAX     (1024 * 1024) /* bytes of a document; a larger one is left to crun */
 #define WRITER_WAIT_MS 1000          /* for runc's process to come to its fifo */
 
 /* crun runs these when it starts the container, so then it must be the one who does. */
@@ -53,8 +53,8 @@ static bool release_runc(int folder_fd, int *ret_hold_fd) {
 
         if (fd < 0)
                 return false;
-        /* `create` ends before the process has come as far as opening the fifo. poll() says nothing of
-         * a writer's absence before there was one. */
+        /* `create` ends before the process has come as far as opening the fifo. poll() says nothing
+         * of a writer's absence before there was one. */
         if (poll(&poll_fd, 1, WRITER_WAIT_MS) > 0 && read(fd, &byte, 1) == 1) {
                 (void)unlinkat(folder_fd, FIFO_NAME, 0);
                 return true;

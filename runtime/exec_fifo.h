@@ -18,8 +18,8 @@
  * @ret_hold_fd:  -EBADF, or a descriptor to close after the runtime was asked: while it is open, a
  *                process that comes late to its fifo does not find it without a reader
  *
- * Returns false when the process was not started: the runtime itself has to be asked, and may say why
- * it cannot.
+ * Returns false when the process was not started: the runtime itself has to be asked, and may say
+ * why it cannot.
  */
 bool exec_fifo_release(const char *runtime_name, const char *state_dir, const char *id,
                        int *ret_hold_fd);

@@ -2,8 +2,8 @@
 
 /*
  * conmon renames the finished exit file into place, so its name appears with its whole content. The
- * pidfd of a monitor becomes readable when it ends, which is after it wrote the file: then the file is
- * looked for once more, so that an event that inotify dropped is not lost either.
+ * pidfd of a monitor becomes readable when it ends, which is after it wrote the file: then the file
+ * is looked for once more, so that an event that inotify dropped is not lost either.
  */
 
 #include "runtime/exits.h"

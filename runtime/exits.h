@@ -28,14 +28,17 @@ int exit_watch_new(ExitWatch **ret, Loop *loop, const char *exits_dir,
 ExitWatch *exit_watch_free(ExitWatch *watch);
 DEFINE_CLEANUP(ExitWatch, exit_watch_free);
 
-/** exit_watch_scan() - report every file that is there already, through on_exit; loop thread; at engine start */
+/**
+ * exit_watch_scan() - report every file that is there already, through on_exit; loop thread; at
+ * engine start
+ */
 void exit_watch_scan(ExitWatch *watch);
 
 /**
  * exit_watch_add_monitor() - also watch a conmon process; any thread
  *
- * When it ends, the exit file is looked for first; only if there is none, on_exit runs with has_file
- * false. Forgets the process by itself.
+ * When it ends, the exit file is looked for first; only if there is none, on_exit runs with
+ * has_file false. Forgets the process by itself.
  */
 int exit_watch_add_monitor(ExitWatch *watch, const char *id, pid_t monitor_pid,
                            uint64_t monitor_start, Error *err);

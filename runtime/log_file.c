@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A reader holds the file that it reads open, so that conmon's replacing it loses nothing: the old file is
- * read to its end, and only then the new one is opened. Bytes behind the last newline wait in the file, not
- * here: the position is moved back to the beginning of the unfinished record.
+ * A reader holds the file that it reads open, so that conmon's replacing it loses nothing: the old
+ * file is read to its end, and only then the new one is opened. Bytes behind the last newline wait
+ * in the file, not here: the position is moved back to the beginning of the unfinished record.
  */
 
 #include "runtime/log_file.h"

@@ -4,9 +4,9 @@
 /*
  * Reading a container's k8s-file log, whole or as it grows.
  *
- * A record is one line as conmon wrote it, newline included: time, stream, F or P, bytes. Records are
- * never split; a last line without its newline is not a record yet. conmon replaces the file when it
- * grows past its limit: a reader finishes the old file, then goes on with the new one.
+ * A record is one line as conmon wrote it, newline included: time, stream, F or P, bytes. Records
+ * are never split; a last line without its newline is not a record yet. conmon replaces the file
+ * when it grows past its limit: a reader finishes the old file, then goes on with the new one.
  */
 
 #include "base/buffer.h"

@@ -8,7 +8,10 @@
 
 #define MESSAGE_MAX 1024 /* bytes of another program's words in an error */
 
-/** message_clean() - turn what is no UTF-8 into '?', control bytes into spaces, and add a NUL past the end */
+/**
+ * message_clean() - turn what is no UTF-8 into '?', control bytes into spaces, and add a NUL past
+ * the end
+ */
 void message_clean(Buffer *text);
 
 /**

@@ -3,17 +3,17 @@
 /*
  * Starting conmon, in the order that loses nothing and waits little:
  *
- *   spawn conmon; its child daemonises and runs `RUNTIME create`; the first process leaves the child's
- *   pid in a file and ends
- *   one JSON line on the sync pipe: the container's pid, or -1 and why
- *   reap the first process; move conmon into the monitors' cgroup
+ *   1. spawn conmon; its child daemonises and runs `RUNTIME create`
+ *   2. the first process leaves the child's pid in a file and ends
+ *   3. one JSON line comes on the sync pipe: the container's pid, or -1 and why
+ *   4. reap the first process, move the child into the monitors' cgroup
  *
- * The first process is reaped after the line has come, when it has long ended: waiting for it before
- * would only be one more time to fall asleep. conmon offers a start pipe to be moved before it goes on.
- * That is not used: a write to cgroup.procs waits for an RCU grace period (10 to 25 ms here) unless
- * another such write was shortly before, and the runtime's own writes for the container are just that.
- * Until the line comes, conmon shares the fate of the engine's cgroup, which the engine's recovery
- * mends as it does a crash in the middle of a create.
+ * The first process is reaped after the line has come, when it has long ended: waiting for it
+ * before would only be one more time to fall asleep. conmon offers a start pipe to be moved before
+ * it goes on. That is not used: a write to cgroup.procs waits for an RCU grace period (10 to 25 ms
+ * here) unless another such write was shortly before, and the runtime's own writes for the
+ * container are just that. Until the line comes, conmon shares the fate of the engine's cgroup,
+ * which the engine's recovery mends as it does a crash in the middle of a create.
  */
 
 #include "runtime/monitor.h"
@@ -262,8 +262,8 @@ static int read_result(const MonitorStart *start, const char *id, pid_t pid, Mon
         return 0;
 }
 
-/* Waits until conmon has ended by itself, and kills it where it does not: nothing of it may write to
- * the bundle later. It takes the runtime with it (PDEATHSIG). */
+/* Waits until conmon has ended by itself, and kills it where it does not: nothing of it may write
+ * to the bundle later. It takes the runtime with it (PDEATHSIG). */
 static void end_monitor(const MonitorStart *start, bool is_stuck) {
         int64_t pid;
 

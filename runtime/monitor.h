@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * conmon: the small process that stays with a container, holds its terminal and pipes, writes its log,
- * and leaves the exit code in a file. It outlives the engine.
+ * conmon: the small process that stays with a container, holds its terminal and pipes, writes its
+ * log, and leaves the exit code in a file. It outlives the engine.
  */
 
 #include <sys/types.h>
@@ -11,8 +11,8 @@
 #include "runtime/process.h"
 #include "runtime/runtime.h"
 
-/* How long conmon and the runtime may take to create a container: an image on a slow disk, a host under
- * load. The same as the field's other engines use. */
+/* How long conmon and the runtime may take to create a container: an image on a slow disk, a host
+ * under load. The same as the field's other engines use. */
 #define MONITOR_CREATE_TIMEOUT_MS (240 * 1000)
 
 typedef struct MonitorOptions {
@@ -46,7 +46,10 @@ typedef struct MonitorResult {
 int monitor_create(const Runtime *runtime, const MonitorOptions *options, MonitorResult *ret,
                    Error *err);
 
-/** monitor_saw_oom() - whether the kernel killed a process of the container for memory; before monitor_clean() */
+/**
+ * monitor_saw_oom() - whether the kernel killed a process of the container for memory; before
+ * monitor_clean()
+ */
 bool monitor_saw_oom(const char *bundle);
 
 /**

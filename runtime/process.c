@@ -39,8 +39,8 @@ int process_start_time(pid_t pid, uint64_t *ret) {
 }
 
 bool process_is_same(pid_t pid, uint64_t start) {
-        uint64_t now_start;
-        char state;
+        uint64_t now_start = 0;
+        char state = 'X';
 
         return pid > 0 && read_stat(pid, &state, &now_start) == 0 && now_start == start &&
                state != 'Z' && state != 'X';

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Telling processes apart across restarts of the engine: a pid is used again, a pid with its start time
- * is not.
+ * Telling processes apart across restarts of the engine: a pid is used again, a pid with its start
+ * time is not.
  */
 
 #include <stdbool.h>
@@ -13,7 +13,10 @@
 /** process_start_time() - field 22 of /proc/PID/stat; 0 or -errno (-ESRCH: gone) */
 int process_start_time(pid_t pid, uint64_t *ret);
 
-/** process_is_same() - whether @pid lives and began at @start; one that waits to be reaped does not live */
+/**
+ * process_is_same() - whether @pid lives and began at @start; one that waits to be reaped does not
+ * live
+ */
 bool process_is_same(pid_t pid, uint64_t start);
 
 /**

@@ -67,8 +67,8 @@ static int unusable(Error *err, const char *what, const char *const *tried) {
                          (int)list.size, list.size ? list.data : "");
 }
 
-/* Named always: the runtimes' own choice depends on the environment, and that changes when the engine
- * is started another way. */
+/* Named always: the runtimes' own choice depends on the environment, and that changes when the
+ * engine is started another way. */
 static void choose_state_dir(Runtime *runtime, const RuntimeOptions *options) {
         const char *user_dir = geteuid() == 0 ? NULL : getenv("XDG_RUNTIME_DIR");
 
@@ -237,7 +237,7 @@ int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err)
         if (run_verb(runtime, id, "kill", NULL, number, &output, &error) == 0)
                 return 0;
         /* Whether it ended before the signal is a question of state, not of the runtime's words. */
-        RuntimeStatus status;
+        RuntimeStatus status = RUNTIME_STATUS_CREATED;
         if (error.kind == ERR_RUNTIME && runtime_state(runtime, id, &status, NULL, NULL) == 0 &&
             (status == RUNTIME_STATUS_STOPPED || status == RUNTIME_STATUS_UNKNOWN))
                 error.kind = ERR_NOT_RUNNING;
@@ -252,7 +252,7 @@ int runtime_delete(const Runtime *runtime, const char *id, bool force, Error *er
 
         if (run_verb(runtime, id, "delete", force ? "--force" : NULL, NULL, &output, &error) == 0)
                 return 0;
-        RuntimeStatus status;
+        RuntimeStatus status = RUNTIME_STATUS_CREATED;
         if (error.kind == ERR_RUNTIME && runtime_state(runtime, id, &status, NULL, NULL) == 0 &&
             status == RUNTIME_STATUS_UNKNOWN)
                 return 0;
@@ -262,8 +262,8 @@ int runtime_delete(const Runtime *runtime, const char *id, bool force, Error *er
 }
 
 /*
- * Both runtimes keep one folder for each container and say, in different words, that it is not there.
- * The folder's name is part of crun's message; runc's is a fixed sentence.
+ * Both runtimes keep one folder for each container and say, in different words, that it is not
+ * there. The folder's name is part of crun's message; runc's is a fixed sentence.
  */
 static bool says_unknown(const Error *error) {
         return strstr(error->text, "does not exist") || strstr(error->text, "No such file");

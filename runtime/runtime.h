@@ -4,8 +4,8 @@
 /*
  * The OCI runtime (crun, runc) as a program: chosen once, then one short process per verb.
  *
- * Its own words reach the caller: on failure the message of its JSON log, else its stderr, becomes the
- * error's text (ERR_RUNTIME, subject = container id). Blocking; worker threads only.
+ * Its own words reach the caller: on failure the message of its JSON log, else its stderr, becomes
+ * the error's text (ERR_RUNTIME, subject = container id). Blocking; worker threads only.
  */
 
 #include <sys/types.h>
@@ -30,8 +30,8 @@ typedef struct Runtime {
 
 typedef struct RuntimeOptions {
         const char *path; /* what the user asked for, or NULL: choose */
-        const char *const *
-                candidates; /* NULL-terminated paths to try, in order; NULL: crun then runc in the usual places */
+        /* NULL-terminated paths to try, in order; NULL: crun then runc in the usual places */
+        const char *const *candidates;
         const char *monitor_path; /* NULL: conmon in the usual places */
         const char *state_dir;    /* NULL: the runtime's own default, /run/<name> */
         const char *exits_dir;
@@ -43,14 +43,14 @@ typedef struct RuntimeOptions {
  * @ret_notice: heap sentence when a candidate was passed over for a reason worth logging (crun on a
  *              hybrid cgroup layout with controllers on the v2 side), else NULL
  *
- * ERR_UNSUPPORTED when none is usable: the text says what was tried. A runtime that the user named is
- * taken even where crun would refuse the layout: the notice then says so. Makes @exits_dir.
+ * ERR_UNSUPPORTED when none is usable: the text says what was tried. A runtime that the user named
+ * is taken even where crun would refuse the layout: the notice then says so. Makes @exits_dir.
  *
- * A runtime protects its own executable from the container that it becomes part of: it mounts or copies
- * itself and starts anew, at each run, unless it finds itself on a read-only mount. So it is executed
- * from one: a detached read-only mount of the file, which is in no mount table and lives as long as its
- * descriptor. That halves the cost of every verb of crun. Where such a mount cannot be had (before Linux
- * 5.12, without CAP_SYS_ADMIN) the file is executed as it is.
+ * A runtime protects its own executable from the container that it becomes part of: it mounts or
+ * copies itself and starts anew, at each run, unless it finds itself on a read-only mount. So it is
+ * executed from one: a detached read-only mount of the file, which is in no mount table and lives
+ * as long as its descriptor. That halves the cost of every verb of crun. Where such a mount cannot
+ * be had (before Linux 5.12, without CAP_SYS_ADMIN) the file is executed as it is.
  */
 int runtime_open(Runtime **ret, const RuntimeOptions *options, char **ret_notice, Error *err);
 Runtime *runtime_free(Runtime *runtime);
@@ -59,16 +59,20 @@ DEFINE_CLEANUP(Runtime, runtime_free);
 /**
  * runtime_start() - run the user's process of a created container
  *
- * The process waits on a fifo that crun and runc have had in their state since their beginnings; where
- * it is as known, it is answered directly, which spares a run of the program (2 ms of crun, 5 of runc).
- * In any doubt (another runtime, a hook to run after the start) the runtime is asked to do it.
+ * The process waits on a fifo that crun and runc have had in their state since their beginnings;
+ * where it is as known, it is answered directly, which spares a run of the program (2 ms of crun, 5
+ * of runc). In any doubt (another runtime, a hook to run after the start) the runtime is asked to
+ * do it.
  */
 int runtime_start(const Runtime *runtime, const char *id, Error *err);
 /** runtime_kill() - signal the container's init; ERR_NOT_RUNNING when it has ended */
 int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err);
 int runtime_pause(const Runtime *runtime, const char *id, Error *err);
 int runtime_resume(const Runtime *runtime, const char *id, Error *err);
-/** runtime_delete() - forget the container and remove its cgroup; @force kills it first; unknown is fine */
+/**
+ * runtime_delete() - forget the container and remove its cgroup; one that is unknown is fine
+ * @force: kill it first if it runs
+ */
 int runtime_delete(const Runtime *runtime, const char *id, bool force, Error *err);
 
 typedef enum RuntimeStatus {
@@ -79,14 +83,17 @@ typedef enum RuntimeStatus {
         RUNTIME_STATUS_STOPPED,
 } RuntimeStatus;
 
-/** runtime_state() - ask the runtime; for recovery and doubt, not for hot paths; @ret_pid 0: none, may be NULL */
+/**
+ * runtime_state() - ask the runtime; for recovery and doubt, not for hot paths
+ * @ret_pid: 0: none; may be NULL
+ */
 int runtime_state(const Runtime *runtime, const char *id, RuntimeStatus *ret, pid_t *ret_pid,
                   Error *err);
 
 /**
- * runtime_release_cgroups() - remove the cgroups that all containers and monitors share, where empty
+ * runtime_release_cgroups() - remove the cgroups that all containers and monitors share, if empty
  *
- * They are kept while the engine runs, since making them anew for each container costs more than all
- * the rest of them. Call it when the last container is gone and at the engine's end.
+ * They are kept while the engine runs, since making them anew for each container costs more than
+ * all the rest of them. Call it when the last container is gone and at the engine's end.
  */
 void runtime_release_cgroups(const Runtime *runtime);

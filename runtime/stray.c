@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A process is a stray monitor if its executable is conmon's and it was started for the id, as monitor.c
- * does it. Both are asked of /proc after a pidfd was opened, so a reused pid cannot be hit.
+ * A process is a stray monitor if its executable is conmon's and it was started for the id, as
+ * monitor.c does it. Both are asked of /proc after a pidfd was opened, so a reused pid cannot be
+ * hit.
  */
 
 #include "runtime/stray.h"

@@ -2,14 +2,15 @@
 #pragma once
 
 /*
- * What a start leaves when the engine dies in its middle: a conmon nobody knows the pid of, a runtime
- * it had begun to run, processes in the container's cgroup that no runtime state tells of.
+ * What a start leaves when the engine dies in its middle: a conmon nobody knows the pid of, a
+ * runtime it had begun to run, processes in the container's cgroup that no runtime state tells of.
  */
 
 #include <sys/types.h>
 
 /**
- * stray_kill_monitors() - SIGKILL every conmon whose command line names this container; wait for their end
+ * stray_kill_monitors() - SIGKILL every conmon whose command line names this container; wait for
+ * their end
  *
  * Reads all of /proc: for recovery only. Returns how many there were, or -errno.
  */
