@@ -13,10 +13,12 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/fd.h"
@@ -167,13 +169,27 @@ static void run_call(VarlinkTask *task, void *userdata) {
         pool_submit(userdata, task);
 }
 
+/* Where the socket that was handed over can be reached; NULL if only over it. */
+static char *socket_address(int fd) {
+        struct sockaddr_un address = { .sun_family = AF_UNSPEC };
+        socklen_t size = sizeof(address);
+
+        if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 ||
+            address.sun_family != AF_UNIX || size <= offsetof(struct sockaddr_un, sun_path))
+                return NULL;
+        int length = (int)(size - offsetof(struct sockaddr_un, sun_path));
+        return address.sun_path[0] ? xasprintf("unix:%.*s", length, address.sun_path)
+                                   : xasprintf("unix:@%.*s", length - 1, address.sun_path + 1);
+}
+
 /* An engine that ends when idle is started again by its socket. A container's end must do that too, so that
  * its clean-up does not wait for a client: conmon then makes a call. */
-static void set_exit_command(Daemon *daemon, const char *address) {
+static void set_exit_command(Daemon *daemon, int activation_fd) {
+        _cleanup_free_ char *address = socket_address(activation_fd);
         char self[PATH_MAX];
 
         ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-        if (n < 0)
+        if (n < 0 || !address)
                 return;
         self[n] = '\0';
         char *slash = strrchr(self, '/');
@@ -281,8 +297,8 @@ int daemon_open(Daemon **ret, const Options *options, Error *err) {
         daemon->idle_timeout_s = options->idle_timeout_s >= 0 ? options->idle_timeout_s
                                  : is_activated               ? ACTIVATED_IDLE_TIMEOUT_S
                                                               : 0;
-        if (is_activated && options->address)
-                set_exit_command(daemon, options->address);
+        if (is_activated)
+                set_exit_command(daemon, activation_fd);
         if (read_configuration(daemon, options, err) < 0 ||
             engine_lock(daemon->store_config.graph_root, &daemon->lock_fd, err) < 0)
                 return -1;

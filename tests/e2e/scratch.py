@@ -21,9 +21,9 @@ def wait_until(condition, timeout=10.0, what="the condition"):
 def mounts_below(folder):
     """Mount points below the folder, in this mount namespace."""
     found = []
-    with open("/proc/self/mountinfo", encoding="utf-8") as stream:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
         for line in stream:
-            point = line.split(" ")[4].encode().decode("unicode_escape")
+            point = line.split(" ")[4].encode(errors="surrogateescape").decode("unicode_escape")
             if point.startswith(folder + "/"):
                 found.append(point)
     return found
