@@ -11,7 +11,6 @@ from engine import SLOWNESS
 from varlink import VarlinkError
 
 FOREVER = ("sleep", "1000")
-IMPROPER = "container state improper"
 
 
 def refused(call, *args, **kwargs):
@@ -68,6 +67,11 @@ def test_states(engine):
     assert engine.wait(name) == 137
 
 
+def command_of(pid):
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8") as stream:
+        return stream.read().split("\0")[:-1]
+
+
 def test_a_process_is_there_while_it_runs(engine):
     """namespaces and pid are those of the real process, and nothing is claimed after its end."""
     name = engine.run(*FOREVER)
@@ -75,8 +79,7 @@ def test_a_process_is_there_while_it_runs(engine):
     assert container["containerrunning"] is True
     pid = int(container["namespaces"]["pid"])
     assert scratch.is_alive(pid)
-    with open(f"/proc/{pid}/cmdline", "rb") as stream:
-        assert stream.read() == b"sleep\x001000\x00"
+    scratch.wait_until(lambda: command_of(pid) == list(FOREVER), 5, "the runtime to exec")
     engine.call("PauseContainer", name=name)
     assert engine.call("GetContainer", name=name)["container"]["containerrunning"] is False
     engine.call("UnpauseContainer", name=name)
@@ -108,17 +111,10 @@ def test_detach_changes_nothing(engine, detach):
 
 
 def test_exit_codes(engine):
-    for command, code in (
-        (("true",), 0),
-        (("false",), 1),
-        (("sh", "-c", "exit 255"), 255),
-        (("sh", "-c", "kill -9 $$"), 137),
-        (("sh", "-c", "exec sh -c 'kill -15 $$'"), None),
-    ):
-        name = engine.run(*command)
-        found = engine.wait(name)
-        # init of a PID namespace is spared its own SIGTERM: whatever the shell says then
-        assert code is None or found == code
+    for code in (0, 1, 7, 126, 127, 255):
+        assert engine.wait(engine.run("sh", "-c", f"exit {code}")) == code
+    # an init whose child dies by a signal says so itself
+    assert engine.wait(engine.run("sh", "-c", "sh -c 'kill -9 $$'; exit $?")) == 137
 
 
 def test_start_refused(engine):
@@ -221,7 +217,8 @@ def test_stop_negative_timeout_never_forces(engine):
 def test_stop_paused_is_refused(engine):
     name = engine.run(*FOREVER)
     engine.call("PauseContainer", name=name)
-    assert IMPROPER in refused(engine.call, "StopContainer", name=name, timeout=0)
+    reason = refused(engine.call, "StopContainer", name=name, timeout=0)
+    assert "can only stop" in reason
 
 
 def test_stop_holds_nobody_up(engine):
@@ -258,7 +255,7 @@ def test_restart_paused_is_refused(engine):
     name = engine.run(*FOREVER)
     engine.call("PauseContainer", name=name)
     reason = refused(engine.call, "RestartContainer", name=name, timeout=0)
-    assert "unable to restart a container in a paused or unknown state" in reason
+    assert "unable to restart" in reason and "paused" in reason
 
 
 def test_remove_refused_without_force(engine):
@@ -359,11 +356,23 @@ def test_command_that_is_not_in_the_image(engine):
     engine.call("RemoveContainer", name=name, force=False)
 
 
-def test_work_dir_user_unknown_in_the_image(engine):
-    """What can only be seen at the start is an error of the start, in words."""
-    name = engine.create("true", user="nobody-of-that-name")
-    assert "nobody-of-that-name" in refused(engine.call, "StartContainer", name=name)
+@pytest.mark.parametrize(
+    "command,fields,words",
+    [
+        (["true"], {"user": "nobody-of-that-name"}, "nobody-of-that-name"),
+        (["/etc/passwd"], {}, "/etc/passwd"),
+        (["/etc"], {}, "/etc"),
+        (["true"], {"work_dir": "/etc/passwd"}, "/etc/passwd"),
+    ],
+    ids=["user", "not executable", "folder", "work_dir"],
+)
+def test_what_only_the_start_can_see(engine, command, fields, words):
+    """An error of the start, in words; then nothing runs and the container can be removed."""
+    name = engine.create(*command, **fields)
+    assert words in refused(engine.call, "StartContainer", name=name)
     assert engine.status(name) == "configured"
+    engine.call("RemoveContainer", name=name, force=False)
+    engine.assert_no_leaks()
 
 
 def test_list_is_by_id_and_whole(engine):

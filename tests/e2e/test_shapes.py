@@ -17,7 +17,7 @@ from engine import PROJECT
 TRANSCRIPTS = os.path.join(PROJECT, "tests", "golden", "transcripts")
 
 # Maps whose keys are data.
-MAPS = {"labels", "Labels", "Annotations", "annotations", "Data"}
+MAPS = {"labels", "Labels", "Annotations", "annotations", "Data", "ExposedPorts", "Volumes"}
 
 # What depends on the run, as a pattern that both sides must match.
 PATTERNS = {
@@ -25,9 +25,9 @@ PATTERNS = {
     "imageid": "[0-9a-f]{64}",
     "container_id": "[0-9a-f]{64}",
     "createdat": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,9} \+0000 UTC",
-    "created": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,9})? \+0000 UTC",
+    "created": r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,9})?( \+0000 UTC|Z)",
     "runningfor": r"(\d+h)?(\d+m)?[\d.]+(s|ms|µs)",
-    "uptime": r"(\d+h )?(\d+m )?[\d.]+s",
+    "uptime": r"(\d+h )?(\d+m )?[\d.]+s( \(Approximately [\d.]+ (hours|days)\))?",
     "os_arch": r"linux/\w+",
     "Created": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z",
     "StartedAt": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z",
