@@ -2,8 +2,9 @@
 
 /*
  * conmon renames the finished exit file into place, so its name appears with its whole content. The
- * pidfd of a monitor becomes readable when it ends, which is after it wrote the file: then the file
- * is looked for once more, so that an event that inotify dropped is not lost either.
+ * pidfd of a monitor becomes readable when it ends, which is after it wrote the file: then, unless
+ * the file was reported already and may be cleaned up by now, it is looked for once more, so that
+ * an event that inotify dropped is not lost either.
  */
 
 #include "runtime/exits.h"
@@ -14,11 +15,11 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/timestamp.h"
@@ -27,12 +28,16 @@
 #define EXIT_FILE_MAX 32 /* bytes: a decimal number */
 
 struct ExitWatch {
+        _Atomic unsigned
+                references; /* the owner's, and one for each monitor on its way to the loop */
+        bool is_closed;     /* the owner let go of it; loop thread only */
         Loop *loop;
         char *exits_dir;
         sd_event_source *inotify_source;
         void (*on_exit)(const ExitEvent *event, void *userdata);
         void *userdata;
-        List monitors; /* loop thread only */
+        List monitors; /* loop thread only, as the next */
+        Map by_id;     /* of each container the monitor added last */
 };
 
 /* One watched process; begun on any thread, from then on the loop's. */
@@ -43,10 +48,21 @@ typedef struct Monitor {
         char *id;
         int pidfd;
         sd_event_source *source;
+        bool is_reported; /* its exit file */
 } Monitor;
+
+static void watch_unref(ExitWatch *watch) {
+        if (--watch->references > 0)
+                return;
+        map_done(&watch->by_id);
+        free(watch->exits_dir);
+        free(watch);
+}
 
 static Monitor *monitor_free(Monitor *monitor) {
         list_remove(&monitor->link);
+        if (map_get(&monitor->watch->by_id, monitor->id) == monitor)
+                (void)map_remove(&monitor->watch->by_id, monitor->id);
         sd_event_source_disable_unref(monitor->source);
         (void)fd_close(monitor->pidfd);
         free(monitor->id);
@@ -81,9 +97,12 @@ int exit_read(const char *exits_dir, const char *id, int *ret_code, int64_t *ret
 /* Reports what the file says, or if there is none, and the monitor is gone, that. */
 static void report(ExitWatch *watch, const char *id, bool is_monitor_gone) {
         ExitEvent event = { .id = id };
+        Monitor *monitor = map_get(&watch->by_id, id);
 
         event.has_file =
                 exit_read(watch->exits_dir, id, &event.exit_code, &event.finished_ns, NULL) > 0;
+        if (event.has_file && monitor)
+                monitor->is_reported = true;
         if (event.has_file || is_monitor_gone)
                 watch->on_exit(&event, watch->userdata);
 }
@@ -106,7 +125,8 @@ int exit_watch_new(ExitWatch **ret, Loop *loop, const char *exits_dir,
         _cleanup_(exit_watch_freep)
         ExitWatch *watch = xnew(ExitWatch, 1);
 
-        *watch = (ExitWatch){ .loop = loop,
+        *watch = (ExitWatch){ .references = 1,
+                              .loop = loop,
                               .exits_dir = xstrdup(exits_dir),
                               .on_exit = on_exit,
                               .userdata = userdata };
@@ -127,9 +147,9 @@ ExitWatch *exit_watch_free(ExitWatch *watch) {
                 return NULL;
         LIST_FOREACH (link, &watch->monitors)
                 monitor_free(container_of(link, Monitor, link));
-        sd_event_source_disable_unref(watch->inotify_source);
-        free(watch->exits_dir);
-        free(watch);
+        watch->inotify_source = sd_event_source_disable_unref(watch->inotify_source);
+        watch->is_closed = true;
+        watch_unref(watch);
         return NULL;
 }
 
@@ -148,7 +168,8 @@ static int on_monitor_end(_unused_ sd_event_source *source, _unused_ int fd,
                           _unused_ uint32_t revents, void *userdata) {
         Monitor *monitor = userdata;
 
-        report(monitor->watch, monitor->id, true);
+        if (!monitor->is_reported)
+                report(monitor->watch, monitor->id, true);
         monitor_free(monitor);
         return 0;
 }
@@ -157,21 +178,24 @@ static void add_monitor(LoopTask *task) {
         Monitor *monitor = container_of(task, Monitor, add);
         ExitWatch *watch = monitor->watch;
 
-        list_append(&watch->monitors, &monitor->link);
-        if (sd_event_add_io(loop_event(watch->loop), &monitor->source, monitor->pidfd, EPOLLIN,
-                            on_monitor_end, monitor) < 0)
-                monitor_free(monitor); /* the exit file is still watched */
+        if (watch->is_closed) {
+                monitor_free(monitor);
+        } else {
+                list_append(&watch->monitors, &monitor->link);
+                (void)map_put(&watch->by_id, monitor->id, monitor);
+                if (sd_event_add_io(loop_event(watch->loop), &monitor->source, monitor->pidfd,
+                                    EPOLLIN, on_monitor_end, monitor) < 0)
+                        monitor_free(monitor); /* the exit file is still watched */
+        }
+        watch_unref(watch);
 }
 
 int exit_watch_add_monitor(ExitWatch *watch, const char *id, pid_t monitor_pid,
                            uint64_t monitor_start, Error *err) {
-        _cleanup_close_ int pidfd = pidfd_open(monitor_pid, 0);
+        _cleanup_close_ int pidfd = process_open(monitor_pid, monitor_start);
 
         if (pidfd < 0)
-                return error_errno(err, ERR_IO, errno, id,
-                                   "cannot watch process %d of container %s", (int)monitor_pid, id);
-        if (!process_is_same(monitor_pid, monitor_start))
-                return error_errno(err, ERR_IO, ESRCH, id,
+                return error_errno(err, ERR_IO, -pidfd, id,
                                    "cannot watch process %d of container %s", (int)monitor_pid, id);
 
         Monitor *monitor = xnew(Monitor, 1);
@@ -180,6 +204,7 @@ int exit_watch_add_monitor(ExitWatch *watch, const char *id, pid_t monitor_pid,
                               .id = xstrdup(id),
                               .pidfd = TAKE_FD(pidfd) };
         list_init(&monitor->link);
+        watch->references++;
         if (loop_is_current(watch->loop))
                 add_monitor(&monitor->add);
         else

@@ -16,7 +16,7 @@
 
 #include "base/fd.h"
 
-#define READ_SIZE (256 * 1024) /* more than a record, so that each read finds the end of one */
+#define READ_SIZE ((size_t)256 * 1024) /* more than a record: each read finds the end of one */
 
 struct LogFile {
         char *path;
@@ -80,13 +80,28 @@ static bool was_replaced(const LogFile *log) {
         return stat(log->path, &st) == 0 && (st.st_ino != log->inode || st.st_dev != log->device);
 }
 
+/* How much there is to read now, at most READ_SIZE; 0: nothing. */
+static ssize_t size_to_read(LogFile *log, Error *err) {
+        struct stat st;
+
+        if (fstat(log->fd, &st) < 0)
+                return error_errno(err, ERR_IO, errno, log->path, "cannot read %s", log->path);
+        if (st.st_size < log->position)
+                log->position = 0; /* somebody emptied it */
+        off_t size = st.st_size - log->position;
+        return size < (off_t)READ_SIZE ? (ssize_t)size : (ssize_t)READ_SIZE;
+}
+
 /* The whole records of the open file from the position on; 0: nothing new that is whole. */
 static ssize_t read_records(LogFile *log, Buffer *records, Error *err) {
-        char *p = buffer_reserve(records, READ_SIZE + 1);
+        ssize_t size = size_to_read(log, err);
+        if (size <= 0)
+                return size;
+        char *p = buffer_reserve(records, (size_t)size + 1);
 
         if (!p)
                 return error_set(err, ERR_LIMIT, log->path, "out of memory");
-        ssize_t n = pread(log->fd, p, READ_SIZE, log->position);
+        ssize_t n = pread(log->fd, p, (size_t)size, log->position);
         if (n < 0)
                 return error_errno(err, ERR_IO, errno, log->path, "cannot read %s", log->path);
         if (n == 0)
@@ -130,10 +145,12 @@ static int on_file(_unused_ sd_event_source *source, _unused_ const struct inoti
         return 0;
 }
 
-static void watch_file(LogFile *log) {
+/* 0 or -errno; that there is no file yet is fine. */
+static int watch_file(LogFile *log) {
         log->file_source = sd_event_source_disable_unref(log->file_source);
-        (void)sd_event_add_inotify(loop_event(log->loop), &log->file_source, log->path, IN_MODIFY,
-                                   on_file, log);
+        int r = sd_event_add_inotify(loop_event(log->loop), &log->file_source, log->path, IN_MODIFY,
+                                     on_file, log);
+        return r == -ENOENT ? 0 : r;
 }
 
 /* The file was made or replaced: watch the one that has the name now. */
@@ -144,7 +161,7 @@ static int on_folder(_unused_ sd_event_source *source, const struct inotify_even
 
         if (event->len > 0 && strcmp(event->name, name) != 0)
                 return 0;
-        watch_file(log);
+        (void)watch_file(log);
         log->on_change(log, log->userdata);
         return 0;
 }
@@ -159,8 +176,9 @@ int log_file_watch(LogFile *log, Loop *loop, void (*on_change)(LogFile *log, voi
         log->userdata = userdata;
         int r = sd_event_add_inotify(loop_event(loop), &log->folder_source, folder,
                                      IN_CREATE | IN_MOVED_TO | IN_Q_OVERFLOW, on_folder, log);
+        if (r >= 0)
+                r = watch_file(log);
         if (r < 0)
-                return error_errno(err, ERR_IO, -r, folder, "cannot watch %s", folder);
-        watch_file(log);
+                return error_errno(err, ERR_IO, -r, log->path, "cannot watch %s", log->path);
         return 0;
 }
