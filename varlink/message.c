@@ -62,7 +62,8 @@ int frame_reader_keep(FrameReader *reader) {
 
         if (reader->size > 0 && is_kept(reader))
                 return 0;
-        buffer_append(&kept, reader->data, reader->size);
+        if (reader->size > 0)
+                buffer_append(&kept, reader->data, reader->size);
         if (buffer_failed(&kept))
                 return -ENOMEM;
         buffer_done(&reader->kept);
