@@ -27,30 +27,26 @@ static void fill_command(Arena *arena, const SelkieStateContainer *config,
         out->command.count = n;
 }
 
-static void fill_mounts(Arena *arena, Container *container, IoPodmanListContainerData *out) {
-        _cleanup_runtime_config_ RuntimeConfig spec = RUNTIME_CONFIG_INIT;
-
-        spec_fill(container, &spec);
-        out->mounts.items = arena_new(arena, IoPodmanContainerMount, spec.mounts.count);
-        out->mounts.count = spec.mounts.count;
-        for (size_t i = 0; i < spec.mounts.count; i++) {
-                const RuntimeMount *from = &spec.mounts.items[i];
+/* The mounts' texts are the document's: @spec lives until the reply was encoded. */
+static void fill_mounts(Arena *arena, Container *container, RuntimeConfig *spec,
+                        IoPodmanListContainerData *out) {
+        spec_fill_mounts(container, spec);
+        out->mounts.items = arena_new(arena, IoPodmanContainerMount, spec->mounts.count);
+        out->mounts.count = spec->mounts.count;
+        for (size_t i = 0; i < spec->mounts.count; i++) {
+                const RuntimeMount *from = &spec->mounts.items[i];
                 IoPodmanContainerMount *to = &out->mounts.items[i];
-                size_t count = 0;
-                while (from->options && from->options[count])
-                        count++;
-                to->destination = arena_strdup(arena, from->destination);
-                to->type = arena_strdup(arena, from->type);
-                to->source = arena_strdup(arena, from->source);
-                to->options.items = arena_new(arena, const char *, count);
-                to->options.count = count;
-                for (size_t j = 0; j < count; j++)
-                        to->options.items[j] = arena_strdup(arena, from->options[j]);
+                to->destination = from->destination;
+                to->type = from->type;
+                to->source = from->source;
+                to->options.items = (const char **)from->options;
+                while (from->options && from->options[to->options.count])
+                        to->options.count++;
         }
 }
 
-/* Texts are the container's own, which the caller keeps referenced, or in the arena. */
-static void fill_container(Arena *arena, Container *container, int64_t now_ns,
+/* Texts are the container's own, which the caller keeps referenced, the document's, or in the arena. */
+static void fill_container(Arena *arena, Container *container, RuntimeConfig *spec, int64_t now_ns,
                            IoPodmanListContainerData *out) {
         const SelkieStateContainer *config = container_config(container);
         ContainerNamespaces namespaces = container_namespaces(container);
@@ -70,7 +66,7 @@ static void fill_container(Arena *arena, Container *container, int64_t now_ns,
         out->labels.keys = config->labels.keys;
         out->labels.values = config->labels.values;
         out->labels.count = config->labels.count;
-        fill_mounts(arena, container, out);
+        fill_mounts(arena, container, spec, out);
         out->containerrunning = run.status == CONTAINER_RUNNING;
         out->namespaces = (IoPodmanContainerNameSpace){
                 .user = inode_text(arena, namespaces.user),
@@ -89,6 +85,7 @@ void api_ListContainers(VarlinkCall *call, _unused_ const IoPodmanListContainers
         const Api *api = userdata;
         Arena *arena = varlink_call_arena(call);
         IoPodmanListContainersOut out = { .containers = { .items = NULL } };
+        _cleanup_runtime_config_ RuntimeConfig spec = RUNTIME_CONFIG_INIT;
         int64_t now_ns = timestamp_now();
         Containers containers;
 
@@ -96,7 +93,7 @@ void api_ListContainers(VarlinkCall *call, _unused_ const IoPodmanListContainers
         out.containers.items = arena_new(arena, IoPodmanListContainerData, containers.count);
         out.containers.count = containers.count;
         for (size_t i = 0; i < containers.count; i++)
-                fill_container(arena, containers.items[i], now_ns, &out.containers.items[i]);
+                fill_container(arena, containers.items[i], &spec, now_ns, &out.containers.items[i]);
         (void)io_podman_reply_ListContainers(call, &out);
         containers_done(&containers);
 }
@@ -106,10 +103,11 @@ void api_GetContainer(VarlinkCall *call, const IoPodmanGetContainerIn *in, void 
         _cleanup_(container_unrefp)
         Container *container = api_find_container(call, api->engine, in->name);
         IoPodmanGetContainerOut out = { .container = { .id = "" } };
+        _cleanup_runtime_config_ RuntimeConfig spec = RUNTIME_CONFIG_INIT;
 
         if (!container)
                 return;
-        fill_container(varlink_call_arena(call), container, timestamp_now(), &out.container);
+        fill_container(varlink_call_arena(call), container, &spec, timestamp_now(), &out.container);
         (void)io_podman_reply_GetContainer(call, &out);
 }
 

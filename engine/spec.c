@@ -27,6 +27,10 @@ static const char *cgroups_path(Container *container, RuntimeConfig *config) {
                        : arena_printf(&config->arena, "/selkie/%s", container->id);
 }
 
+void spec_fill_mounts(_unused_ Container *container, RuntimeConfig *config) {
+        runtime_config_set_default_mounts(config, 0);
+}
+
 void spec_fill(Container *container, RuntimeConfig *config) {
         const SelkieStateContainer *wanted = &container->config;
         bool has_host_network = text_equal(wanted->netMode, "host");

@@ -203,6 +203,14 @@ typedef struct RuntimeDefaults {
  */
 void runtime_config_set_defaults(RuntimeConfig *config, const RuntimeDefaults *defaults);
 
+/**
+ * runtime_config_set_default_mounts() - only the seven mounts of the above, in place of what is there
+ * @shm_size_bytes: 0: RUNTIME_SHM_SIZE_DEFAULT
+ *
+ * Cheap: for lists. Mounts that one config was given before stay valid as long as its arena.
+ */
+void runtime_config_set_default_mounts(RuntimeConfig *config, int64_t shm_size_bytes);
+
 /* These append a deep copy. */
 void runtime_config_add_mount(RuntimeConfig *config, const RuntimeMount *mount);
 void runtime_config_add_device(RuntimeConfig *config, const RuntimeDevice *device);
