@@ -29,7 +29,8 @@ void container_end_locked(Container *container, int exit_code, int64_t finished_
         run.status = CONTAINER_STOPPED;
         run.intent = CONTAINER_INTENT_NONE;
         run.exit_code = exit_code;
-        run.finished_ns = finished_ns;
+        /* A file's time comes from a coarser clock: no run ends before it began. */
+        run.finished_ns = finished_ns > run.started_ns ? finished_ns : run.started_ns;
         run.is_oom_killed = monitor_saw_oom(bundle);
         if (container_save_run_locked(container, &run, &err) < 0) {
                 /* The exit file stays, so that the next start of the engine knows. */
