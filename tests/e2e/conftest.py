@@ -12,6 +12,7 @@ from engine import SELKIED, Engine
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "timing: bounds that hold on a machine left in peace")
     if not os.access(SELKIED, os.X_OK):
         raise pytest.UsageError(f"there is no {SELKIED}: run make first, or set SELKIED")
     if os.geteuid() != 0:

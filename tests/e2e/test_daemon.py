@@ -376,6 +376,7 @@ def test_notifies_readiness(tmp_path):
         notify.close()
 
 
+@pytest.mark.timing
 def test_start_is_quick(engine):
     """To the first answer, with fifty containers in the store; the median of nine."""
     for _ in range(50):

@@ -6,6 +6,8 @@ import re
 import threading
 import time
 
+import pytest
+
 import scratch
 from engine import SLOWNESS
 
@@ -122,6 +124,7 @@ def test_follow_brings_lines_as_they_come(engine):
     assert connection.Ping() == {"ping": {"message": "OK"}}
 
 
+@pytest.mark.timing
 def test_follow_is_prompt(engine):
     """A line reaches the follower within milliseconds of being written, not with the next tick."""
     name = engine.run("sh", "-c", "while :; do date +%s; sleep 0.1; done")
