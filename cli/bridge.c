@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * selkie bridge: standard input and output become the service's socket, so that `ssh HOST selkie bridge`
- * is the service of that host.
+ * selkie bridge: standard input and output become the service's socket, so that `ssh HOST selkie
+ * bridge` is the service of that host.
  *
- * Each direction has one buffer and is read only while that is empty, so a side that does not read holds
- * up the other and memory stays as it is. The end of the input is passed on, and replies to what was
- * asked before still come; when nobody is left to read those, the connection is closed, which cancels
- * what runs.
+ * Each direction has one buffer and is read only while that is empty, so a side that does not read
+ * holds up the other and memory stays as it is. The end of the input is passed on, and replies to
+ * what was asked before still come; when nobody is left to read those, the connection is closed,
+ * which cancels what runs.
  */
 
 #include <errno.h>
@@ -21,7 +21,10 @@
 #include "cli/target.h"
 
 #define PIECE_SIZE (64 * 1024)
-/* A descriptor that is not ours to make non-blocking takes this much when poll() says that it is ready. */
+/*
+ * A descriptor that is not ours to make non-blocking takes this much when poll() says that it is
+ * ready.
+ */
 #define WRITE_SIZE 4096
 
 /* One direction of the traffic. */
@@ -93,7 +96,9 @@ static void move(Bridge *bridge, const struct pollfd *input, const struct pollfd
 static int turn(Bridge *bridge) {
         Flow *in = &bridge->in, *out = &bridge->out;
         const bool wants_input = is_empty(in) && !in->is_ended;
-        /* A hang-up is reported whether it is asked for or not: what is not wanted is not polled. */
+        /*
+         * A hang-up is reported whether it is asked for or not: what is not wanted is not polled.
+         */
         const short socket_events = (short)((is_empty(out) && !out->is_ended ? POLLIN : 0) |
                                             (is_empty(in) ? 0 : POLLOUT));
         struct pollfd fds[] = {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The commands of selkie. Each gets its own arguments, argv[0] being its name, and answers the exit
- * status.
+ * The commands of selkie. Each gets its own arguments, argv[0] being its name, and answers the
+ * exit status.
  */
 
 #include "base/memory.h"

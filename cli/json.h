@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * JSON for people: indented by two, members in the order in which they came, integers exact, and each
- * float as the shortest text that reads back the same.
+ * JSON for people: indented by two, members in the order in which they came, integers exact, and
+ * each float as the shortest text that reads back the same.
  */
 
 #include <jansson.h>

@@ -5,7 +5,10 @@
 
 #include "varlink/client.h"
 
-/** reply_print() - the parameters on standard output; 0, or COMMAND_FAILED when they cannot be written */
+/**
+ * reply_print() - the parameters on standard output; 0, or COMMAND_FAILED when they cannot be
+ * written
+ */
 int reply_print(const VarlinkReply *reply);
 
 /** reply_print_error() - an error reply on standard error; returns COMMAND_FAILED */

@@ -4,8 +4,8 @@
 /*
  * What a command speaks to: ADDRESS/NAME, or NAME alone for the engine of this user.
  *
- * The name is what stands behind the last slash, since socket paths often end in an interface's name
- * themselves: unix:/run/podman/io.podman/io.podman.Ping.
+ * The name is what stands behind the last slash, since socket paths often end in an interface's
+ * name themselves: unix:/run/podman/io.podman/io.podman.Ping.
  */
 
 #include "varlink/client.h"

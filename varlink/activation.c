@@ -8,7 +8,10 @@
 
 #include "base/text.h"
 
-/* Services of systemd that name no socket get the unit's name; the tools of varlink set none at all. */
+/*
+ * Services of systemd that name no socket get the unit's name; the tools of varlink set none at
+ * all.
+ */
 static int choose(char **names, int count) {
         for (int i = 0; names && i < count; i++)
                 if (text_equal(names[i], "varlink"))

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Sockets that another process opened for us: LISTEN_FDS and LISTEN_FDNAMES, as systemd and the varlink
- * tools set them.
+ * Sockets that another process opened for us: LISTEN_FDS and LISTEN_FDNAMES, as systemd and the
+ * varlink tools set them.
  */
 
 /**
@@ -12,8 +12,8 @@
  * The one named `varlink`; where nothing has a name, the first. Its siblings are left alone. The
  * variables are removed from the environment, so that children do not take the sockets for theirs.
  *
- * Returns the descriptor (CLOEXEC, maybe not listening but connected), -ENOENT when this process was
- * not started so, -EINVAL when it was but no socket is for varlink, -errno.
+ * Returns the descriptor (CLOEXEC, maybe not listening but connected), -ENOENT when this process
+ * was not started so, -EINVAL when it was but no socket is for varlink, -errno.
  * Source: sd_listen_fds(3); https://varlink.org/Service "Activation".
  */
 int varlink_activation_take(void);

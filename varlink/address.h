@@ -8,7 +8,7 @@
  *   unix:/run/podman/io.podman;mode=0660  the same with other permissions
  *   unix:@org.example.service             an abstract socket: a name without a file or permissions
  *   tcp:127.0.0.1:12345  tcp:[::1]:12345  a stream over the network, without any authentication
- *   exec:/usr/libexec/service --flag      a command that is started and handed the socket (client only)
+ *   exec:/usr/libexec/service --flag      a command that is started with a socket; client only
  *
  * Whatever else is said after the `;` is refused, so that no wish is silently ignored.
  */

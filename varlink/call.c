@@ -10,7 +10,7 @@
 #include "varlink/connection.h"
 #include "varlink/service.h"
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 VarlinkCall *call_new(Hub *hub, Connection *connection) {
         VarlinkCall *call = TAKE_PTR(hub->spare);
@@ -107,7 +107,7 @@ VarlinkCall *varlink_call_unref(VarlinkCall *call) {
         return NULL;
 }
 
-/* --- between threads ----------------------------------------------------------------------------- */
+/* --- between threads ------------------------------------------------------------------------- */
 
 static void start(VarlinkCall *call);
 
@@ -213,7 +213,7 @@ void call_notify_writable(VarlinkCall *call) {
         (void)varlink_call_unref(call);
 }
 
-/* --- running ------------------------------------------------------------------------------------- */
+/* --- running --------------------------------------------------------------------------------- */
 
 /* Decodes the arguments and runs the handler; drops the caller's reference. Any thread. */
 static void execute(VarlinkCall *call) {
@@ -245,7 +245,9 @@ static void execute_on_worker(VarlinkTask *task) {
         execute(container_of(task, VarlinkCall, task));
 }
 
-/* A method that is not in the table: either its interface is unknown, or the interface lacks it. */
+/*
+ * A method that is not in the table: either its interface is unknown, or the interface lacks it.
+ */
 static void reply_no_route(VarlinkCall *call, const char *method) {
         const char *dot = strrchr(method, '.');
 
@@ -322,7 +324,7 @@ void call_begin_large(VarlinkCall *call, Buffer *take_owner, const char *text, s
         call->hub->run(&call->task, call->hub->run_userdata);
 }
 
-/* --- replying ------------------------------------------------------------------------------------ */
+/* --- replying -------------------------------------------------------------------------------- */
 
 typedef struct Reply {
         const VlType *type;
@@ -459,7 +461,7 @@ int varlink_call_reply_expected_more(VarlinkCall *call) {
         return service_reply_error(call, SERVICE_ERROR_EXPECTED_MORE, NULL);
 }
 
-/* --- what a handler may ask ---------------------------------------------------------------------- */
+/* --- what a handler may ask ------------------------------------------------------------------ */
 
 Arena *varlink_call_arena(VarlinkCall *call) {
         return &call->arena;

@@ -4,12 +4,13 @@
 /*
  * One call, from its request to its last reply.
  *
- * Threads: whoever holds a reference may reply; the connection and everything about the socket belong to
- * the loop. Replies of the loop's own thread go straight into the connection's output. Those of another
- * thread are encoded there, gathered in `out`, and fetched by the loop, which is woken once per burst.
+ * Threads: whoever holds a reference may reply; the connection and everything about the socket
+ * belong to the loop. Replies of the loop's own thread go straight into the connection's output.
+ * Those of another thread are encoded there, gathered in `out`, and fetched by the loop, which is
+ * woken once per burst.
  *
- * A call leaves its connection when its final reply is on its way (call_finish) or when the peer hangs
- * up before (call_cancel); from then on it only waits for its last reference to be dropped.
+ * A call leaves its connection when its final reply is on its way (call_finish) or when the peer
+ * hangs up before (call_cancel); from then on it only waits for its last reference to be dropped.
  */
 
 #include <pthread.h>
@@ -48,7 +49,10 @@ struct VarlinkCall {
         Connection *connection; /* NULL once the call has left it */
         bool is_parsing; /* a worker has the text; until it is back, `request` is the worker's */
 
-        /* Handed over with the call: to the worker that parses, back, to the one that runs the handler. */
+        /*
+         * Handed over with the call: to the worker that parses, back, to the one that runs the
+         * handler.
+         */
         Request request;
         const Route *route;
         Buffer text; /* of a message that is parsed on a worker */
@@ -78,7 +82,9 @@ VarlinkCall *call_free(VarlinkCall *call);
  * A text that is no request ends the connection: connection_fault().
  */
 void call_begin(VarlinkCall *call, const char *text, size_t size);
-/** call_begin_large() - the same for a text that takes long to parse; @take_owner holds its memory */
+/**
+ * call_begin_large() - the same for a text that takes long to parse; @take_owner holds its memory
+ */
 void call_begin_large(VarlinkCall *call, Buffer *take_owner, const char *text, size_t size);
 
 /** call_cancel() - the peer has hung up; the call leaves its connection; loop thread */
@@ -89,5 +95,8 @@ bool call_survives_hang_up(const VarlinkCall *call);
 
 /** call_flushed() - the kernel took @size bytes of the connection's output; loop thread */
 void call_flushed(VarlinkCall *call, size_t size);
-/** call_notify_writable() - run on_writable if the output is nearly empty; loop thread, not in a handler */
+/**
+ * call_notify_writable() - run on_writable if the output is nearly empty; loop thread, not in a
+ * handler
+ */
 void call_notify_writable(VarlinkCall *call);

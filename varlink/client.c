@@ -82,7 +82,7 @@ int varlink_client_take_fd(VarlinkClient *client) {
         return TAKE_FD(client->fd);
 }
 
-/* --- sending ------------------------------------------------------------------------------------- */
+/* --- sending --------------------------------------------------------------------------------- */
 
 static int send_all(int fd, const char *data, size_t size) {
         while (size > 0) {
@@ -152,9 +152,11 @@ int varlink_client_send(VarlinkClient *client, const char *method, json_t *param
         return send_request(client, flags);
 }
 
-/* --- receiving ----------------------------------------------------------------------------------- */
+/* --- receiving ------------------------------------------------------------------------------- */
 
-/* What comes after the answer to an upgrade speaks another protocol: not one byte of it is read. */
+/*
+ * What comes after the answer to an upgrade speaks another protocol: not one byte of it is read.
+ */
 static ssize_t receive_until_nul(int fd, char *data, size_t size) {
         ssize_t n = recv(fd, data, size, MSG_PEEK);
         if (n <= 0)
@@ -225,7 +227,7 @@ int varlink_client_receive(VarlinkClient *client, VarlinkReply *ret) {
         return receive_reply(client, ret, NULL);
 }
 
-/* --- typed calls --------------------------------------------------------------------------------- */
+/* --- typed calls ----------------------------------------------------------------------------- */
 
 int varlink_client_begin(VarlinkClient *client, const VlInterface *interface,
                          const VlMethod *method, const void *in, unsigned flags) {

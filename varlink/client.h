@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * A blocking varlink client: one connection, calls in order. Generated stubs wrap varlink_client_call().
+ * A blocking varlink client: one connection, calls in order. Generated stubs wrap
+ * varlink_client_call().
  *
- * Not locked: one thread at a time. Pipelining: send several, then receive as often. Limits of a reply
- * are those of a request: VARLINK_MESSAGE_MAX, CODEC_DEPTH_MAX.
+ * Not locked: one thread at a time. Pipelining: send several, then receive as often. Limits of a
+ * reply are those of a request: VARLINK_MESSAGE_MAX, CODEC_DEPTH_MAX.
  */
 
 #include "base/arena.h"
@@ -31,7 +32,10 @@ typedef struct VarlinkReply {
         { .message = NULL }
 void varlink_reply_done(VarlinkReply *reply);
 
-/** varlink_client_connect() - @address as in varlink/address.h; `exec:` starts the service; 0 or -errno */
+/**
+ * varlink_client_connect() - @address as in varlink/address.h; `exec:` starts the service; 0 or
+ * -errno
+ */
 int varlink_client_connect(VarlinkClient **ret, const char *address);
 /** varlink_client_new_fd() - speak on a connected stream socket */
 int varlink_client_new_fd(VarlinkClient **ret, int take_fd);
@@ -40,16 +44,27 @@ VarlinkClient *varlink_client_free(VarlinkClient *client);
 DEFINE_CLEANUP(VarlinkClient, varlink_client_free);
 
 int varlink_client_fd(const VarlinkClient *client);
-/** varlink_client_take_fd() - the bare socket, after an upgrade: nothing past the reply's NUL was read */
+/**
+ * varlink_client_take_fd() - the bare socket, after an upgrade: nothing past the reply's NUL was
+ * read
+ */
 int varlink_client_take_fd(VarlinkClient *client);
 
-/** varlink_client_send() - one request; @method is qualified, @parameters may be NULL; 0 or -errno */
+/**
+ * varlink_client_send() - one request; @method is qualified, @parameters may be NULL; 0 or -errno
+ */
 int varlink_client_send(VarlinkClient *client, const char *method, json_t *parameters,
                         unsigned flags);
-/** varlink_client_receive() - one reply; -EPIPE when the service hung up, -EBADMSG when it is no reply */
+/**
+ * varlink_client_receive() - one reply; -EPIPE when the service hung up, -EBADMSG when it is no
+ * reply
+ */
 int varlink_client_receive(VarlinkClient *client, VarlinkReply *ret);
 
-/** varlink_client_begin() - send one typed request, for calls with flags and pipelining; 0 or -errno */
+/**
+ * varlink_client_begin() - send one typed request, for calls with flags and pipelining; 0 or
+ * -errno
+ */
 int varlink_client_begin(VarlinkClient *client, const VlInterface *interface,
                          const VlMethod *method, const void *in, unsigned flags);
 /** varlink_client_finish() - its next reply; arguments and result as of varlink_client_call() */

@@ -13,7 +13,7 @@
 static_assert(VARLINK_INLINE_PARSE_MAX >= HUB_SCRATCH_SIZE,
               "a text that is detached from the reader lies in the reader's own memory");
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Connection *connection = userdata;
@@ -100,7 +100,7 @@ void connection_fault(Connection *connection, int error) {
         frame_reader_done(&connection->input);
 }
 
-/* --- output -------------------------------------------------------------------------------------- */
+/* --- output ---------------------------------------------------------------------------------- */
 
 void connection_append(Connection *connection, Buffer *take_replies) {
         if (connection->output.size == 0) {
@@ -151,7 +151,7 @@ static void flush_output(Connection *connection) {
         }
 }
 
-/* --- input --------------------------------------------------------------------------------------- */
+/* --- input ----------------------------------------------------------------------------------- */
 
 static bool may_take_message(const Connection *connection) {
         return !connection->call && !connection->upgrade.func && !connection->is_broken &&
@@ -204,7 +204,9 @@ static void begin_call(Connection *connection, const char *text, size_t size) {
         call_begin_large(call, &owner, text, size);
 }
 
-/* Takes messages until one runs on. Returns whether it stopped only because output is in the way. */
+/*
+ * Takes messages until one runs on. Returns whether it stopped only because output is in the way.
+ */
 static bool take_messages(Connection *connection) {
         while (may_take_message(connection)) {
                 const char *text;
@@ -219,7 +221,10 @@ static bool take_messages(Connection *connection) {
         return connection_output_size(connection) > VARLINK_OUTPUT_PAUSE;
 }
 
-/* Charges the peer for what waits here unfinished, so that many connections are no way round a limit. */
+/*
+ * Charges the peer for what waits here unfinished, so that many connections are no way round a
+ * limit.
+ */
 static void count_input(Connection *connection) {
         Peer *peer = connection->peer;
         size_t size = connection->input.kept.capacity;
@@ -234,7 +239,7 @@ static void count_input(Connection *connection) {
                 connection_fault(connection, -ENOBUFS);
 }
 
-/* --- the turn ------------------------------------------------------------------------------------ */
+/* --- the turn -------------------------------------------------------------------------------- */
 
 static void hand_over(Connection *connection) {
         Upgrade upgrade = connection->upgrade;

@@ -4,15 +4,16 @@
 /*
  * One peer's stream socket: requests in, one running call, replies out. Loop thread only.
  *
- * connection_work() is the only place that makes progress: it takes the next message when no call runs,
- * writes what there is to write, and decides what to wait for. It is called with nothing of ours on the
- * stack, so handlers and hooks never see their connection vanish or another call start beneath them;
- * from inside those, connection_schedule() has it called later.
+ * connection_work() is the only place that makes progress: it takes the next message when no call
+ * runs, writes what there is to write, and decides what to wait for. It is called with nothing of
+ * ours on the stack, so handlers and hooks never see their connection vanish or another call start
+ * beneath them; from inside those, connection_schedule() has it called later.
  *
- * How a peer's end is told apart: reading 0 bytes means that it will send no more (it may have closed,
- * or only shut down its sending side): what it asked is still answered. EPOLLHUP or EPOLLERR mean that
- * it can receive no more either: its call is cancelled, except a oneway call, which nobody waits for.
- * While a call runs nothing is read, so it is EPOLLHUP, always reported, that tells of a killed client.
+ * How a peer's end is told apart: reading 0 bytes means that it will send no more (it may have
+ * closed, or only shut down its sending side): what it asked is still answered. EPOLLHUP or
+ * EPOLLERR mean that it can receive no more either: its call is cancelled, except a oneway call,
+ * which nobody waits for. While a call runs nothing is read, so it is EPOLLHUP, always reported,
+ * that tells of a killed client.
  */
 
 #include "base/buffer.h"

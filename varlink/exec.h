@@ -4,10 +4,14 @@
 /*
  * A service that is started for one client: the `exec:` address.
  *
- * The command is run by /bin/sh as `exec COMMAND`, with a listening socket as its descriptor 3 and the
- * environment of socket activation: LISTEN_FDS=1, LISTEN_FDNAMES=varlink, LISTEN_PID, and VARLINK_ADDRESS
- * for commands that want to be told, as in `exec:service --varlink=$VARLINK_ADDRESS`. The client's own
- * connection waits in that socket before the command runs, so its file is gone before anything can fail.
+ * The command is run by /bin/sh as `exec COMMAND`, with a listening socket as its descriptor 3 and
+ * the environment of socket activation: LISTEN_FDS=1, LISTEN_FDNAMES=varlink, LISTEN_PID, and
+ * VARLINK_ADDRESS for commands that want to be told:
+ *
+ *   exec:service --varlink=$VARLINK_ADDRESS
+ *
+ * The client's own connection waits in that socket before the command runs, so its file is gone
+ * before anything can fail.
  */
 
 #include <sys/types.h>

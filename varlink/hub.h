@@ -4,9 +4,9 @@
 /*
  * What the calls and connections of one server share, and what may outlive it.
  *
- * A call lives as long as somebody holds it, maybe longer than its connection, the server and the loop.
- * So it never refers to those from another thread, only to the hub, which says under its lock whether
- * there still is a loop to post to.
+ * A call lives as long as somebody holds it, maybe longer than its connection, the server and the
+ * loop. So it never refers to those from another thread, only to the hub, which says under its
+ * lock whether there still is a loop to post to.
  */
 
 #include <pthread.h>
@@ -32,7 +32,7 @@ struct Hub {
 
         /* Loop thread only. */
         bool is_open;       /* the server exists */
-        size_t users_count; /* connections and calls; on_busy() tells when it leaves and reaches 0 */
+        size_t users_count; /* connections + calls; on_busy() tells when it leaves or reaches 0 */
         void (*on_busy)(bool is_busy, void *userdata);
         void *on_busy_userdata;
         VarlinkCall *spare; /* a finished call, used again by the next one */
@@ -55,7 +55,9 @@ static inline bool hub_is_current(const Hub *hub) {
         return pthread_equal(hub->thread, pthread_self());
 }
 
-/** hub_post() - run @task on the loop's thread, any thread; false when there is no loop any more */
+/**
+ * hub_post() - run @task on the loop's thread, any thread; false when there is no loop any more
+ */
 bool hub_post(Hub *hub, LoopTask *task);
 
 /** hub_add_user(), hub_remove_user() - count one connection or call; loop thread */

@@ -12,13 +12,13 @@
  *   object  json_t *        json_t *        also spelt `any`; not nullable: never NULL
  *   enum    enum (int)      int *           constants count from 0 in the order of the IDL
  *   struct  embedded        pointer
- *   array   VlArray         VlArray         nullable: items == NULL is null, an empty one is not NULL
+ *   array   VlArray         VlArray         nullable: items == NULL is null; empty ones are not
  *   map     VlMap           VlMap           nullable: keys == NULL is null; a set has no values
  * The generator spells arrays and maps as anonymous structs with typed pointers of the same layout.
  *
- * A struct begins with `uint64_t present[N]`, one bit for each field in the order of the IDL, set by
- * the decoder when the member was there and not null (VL_HAS). The encoder ignores it. N is at least 1,
- * so a struct without fields is no special case.
+ * A struct begins with `uint64_t present[N]`, one bit for each field in the order of the IDL, set
+ * by the decoder when the member was there and not null (VL_HAS). The encoder ignores it. N is at
+ * least 1, so a struct without fields is no special case.
  */
 
 #include <jansson.h>

@@ -9,7 +9,7 @@
 #include "varlink/codec.h"
 #include "varlink/server.h"
 
-/* --- frames -------------------------------------------------------------------------------------- */
+/* --- frames ---------------------------------------------------------------------------------- */
 
 void frame_reader_done(FrameReader *reader) {
         buffer_done(&reader->kept);
@@ -86,14 +86,19 @@ int frame_reader_detach(FrameReader *reader, Buffer *ret) {
         return 0;
 }
 
-/* --- requests ------------------------------------------------------------------------------------ */
+/* --- requests -------------------------------------------------------------------------------- */
 
-/* How deep a text nests and how many values it may hold: an upper bound, before anything is parsed. */
+/*
+ * How deep a text nests and how many values it may hold: an upper bound, before anything is
+ * parsed.
+ */
 static int check_shape(const char *text, size_t size) {
         size_t openings = 0, marks = 0, depth = 0, values = 1;
         bool in_string = false;
 
-        /* Nearly every message passes this first, branchless count, brackets in strings and all. */
+        /*
+         * Nearly every message passes this first, branchless count, brackets in strings and all.
+         */
         for (size_t i = 0; i < size; i++) {
                 bool opens = text[i] == '[' || text[i] == '{';
                 openings += opens;
@@ -135,7 +140,10 @@ int message_parse(const char *text, size_t size, json_t **ret, unsigned *ret_cod
                 return r;
         json_t *root = json_loadb(text, size, flags, &error);
         if (!root && json_error_code(&error) == json_error_numeric_overflow) {
-                /* Perhaps an integer beyond 64 bits: then the decoder can say which member that is. */
+                /*
+                 * Perhaps an integer beyond 64 bits: then the decoder can say which member that
+                 * is.
+                 */
                 root = json_loadb(text, size, flags | JSON_DECODE_INT_AS_REAL, &error);
                 codec_flags = CODEC_INTS_AS_REALS;
         }
@@ -151,7 +159,9 @@ int message_parse(const char *text, size_t size, json_t **ret, unsigned *ret_cod
         return 0;
 }
 
-/* INTERFACE.METHOD, where neither the method's own name nor a NUL inside is checked further here. */
+/*
+ * INTERFACE.METHOD, where neither the method's own name nor a NUL inside is checked further here.
+ */
 static const char *get_method(const json_t *value) {
         const char *method = json_string_value(value);
         const char *dot = method ? strrchr(method, '.') : NULL;
@@ -201,7 +211,7 @@ int request_parse(Request *ret, const char *text, size_t size) {
         return 0;
 }
 
-/* --- replies ------------------------------------------------------------------------------------- */
+/* --- replies --------------------------------------------------------------------------------- */
 
 #define APPEND_LITERAL(buffer, text) buffer_append((buffer), "" text, sizeof(text) - 1)
 

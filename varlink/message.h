@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The messages of the protocol: bytes of a stream cut at their NULs, and the members of a request and a
- * reply. A message is one JSON object, at most VARLINK_MESSAGE_MAX bytes, then a NUL.
+ * The messages of the protocol: bytes of a stream cut at their NULs, and the members of a request
+ * and a reply. A message is one JSON object, at most VARLINK_MESSAGE_MAX bytes, then a NUL.
  */
 
 #include "base/buffer.h"
@@ -15,9 +15,9 @@
 /*
  * Cuts a stream into messages without copying those that arrive whole.
  *
- * Bytes are fed where they were received; messages are taken out until none is left, and what remains of
- * an unfinished one is then kept in memory of its own. A reader between messages owns no memory. Each
- * byte is searched for the NUL once.
+ * Bytes are fed where they were received; messages are taken out until none is left, and what
+ * remains of an unfinished one is then kept in memory of its own. A reader between messages owns
+ * no memory. Each byte is searched for the NUL once.
  */
 typedef struct FrameReader {
         const char *data; /* what was fed and not taken: borrowed from the feeder, or in `kept` */
@@ -72,8 +72,8 @@ void request_done(Request *request);
  * request_parse() - read one message
  * @ret: initialised by this
  *
- * Any thread. Returns 0, -EBADMSG (not JSON, not UTF-8, not an object, a member twice, a flag that is no
- * boolean, a number that no double holds), -E2BIG (deeper than CODEC_DEPTH_MAX, more than
+ * Any thread. Returns 0, -EBADMSG (not JSON, not UTF-8, not an object, a member twice, a flag that
+ * is no boolean, a number that no double holds), -E2BIG (deeper than CODEC_DEPTH_MAX, more than
  * VARLINK_VALUES_MAX values), -ENOMEM.
  */
 int request_parse(Request *ret, const char *text, size_t size);
@@ -88,7 +88,8 @@ int message_parse(const char *text, size_t size, json_t **ret, unsigned *ret_cod
  * reply_append() - write one reply and its NUL
  * @error: qualified name, or NULL
  *
- * Members stand in the order of the original: parameters, continues, error. Failure is the buffer's.
+ * Members stand in the order of the original: parameters, continues, error. Failure is the
+ * buffer's.
  */
 void reply_append(Buffer *buffer, const VlType *type, const void *parameters, bool continues,
                   const char *error);

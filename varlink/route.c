@@ -15,7 +15,10 @@ void route_table_done(RouteTable *table) {
 static VlHandler get_handler(const void *handlers, const VlMethod *method) {
         VlHandler handler = NULL;
 
-        /* Every member of a struct of handlers is a function pointer, whatever its arguments' type. */
+        /*
+         * Every member of a struct of handlers is a function pointer, whatever its arguments'
+         * type.
+         */
         if (handlers)
                 memcpy(&handler, (const char *)handlers + method->handler_offset, sizeof(handler));
         return handler;

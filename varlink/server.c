@@ -38,7 +38,7 @@ struct VarlinkServer {
         bool is_paused;
 };
 
-/* --- peers --------------------------------------------------------------------------------------- */
+/* --- peers ----------------------------------------------------------------------------------- */
 
 static bool is_allowed(const VarlinkServer *server, uid_t uid) {
         if (!server->allowed_uids)
@@ -81,7 +81,7 @@ static void forget_idle_peer(Peer *peer) {
         free(peer);
 }
 
-/* --- connections --------------------------------------------------------------------------------- */
+/* --- connections ----------------------------------------------------------------------------- */
 
 static void resume_accepting(VarlinkServer *server) {
         if (!server->is_paused)
@@ -139,7 +139,7 @@ size_t varlink_server_connections_count(const VarlinkServer *server) {
         return server->connections_count;
 }
 
-/* --- listening ----------------------------------------------------------------------------------- */
+/* --- listening ------------------------------------------------------------------------------- */
 
 static int on_pause_over(sd_event_source *source, uint64_t usec, void *userdata) {
         (void)source;
@@ -149,8 +149,8 @@ static int on_pause_over(sd_event_source *source, uint64_t usec, void *userdata)
 }
 
 /*
- * Without a free descriptor a waiting peer can neither be served nor turned away, and epoll would report
- * it again and again. It waits until one of our connections closes, or a moment has passed.
+ * Without a free descriptor a waiting peer can neither be served nor turned away, and epoll would
+ * report it again and again. It waits until one of our connections closes, or a moment has passed.
  */
 static void pause_accepting(VarlinkServer *server, int error) {
         if (server->is_paused)
@@ -250,7 +250,7 @@ void varlink_server_stop_listening(VarlinkServer *server) {
                 listener_free(container_of(it, Listener, listeners));
 }
 
-/* --- the server ---------------------------------------------------------------------------------- */
+/* --- the server ------------------------------------------------------------------------------ */
 
 int varlink_server_add_interface(VarlinkServer *server, const VlInterface *interface,
                                  const void *handlers, void *userdata) {

@@ -4,10 +4,11 @@
 /*
  * A varlink service: interfaces with typed handlers, served on any number of listening sockets.
  *
- * The loop thread reads, frames, parses and routes. One call at a time runs per connection, so replies
- * keep the order of requests, and what a peer has pipelined waits unread in its buffer. A handler runs
- * on the loop (VARLINK_INLINE: it never blocks) or where the `run` hook takes it (a worker). It
- * replies from any thread, at once or later: the call lives until its last reference is gone.
+ * The loop thread reads, frames, parses and routes. One call at a time runs per connection, so
+ * replies keep the order of requests, and what a peer has pipelined waits unread in its buffer. A
+ * handler runs on the loop (VARLINK_INLINE: it never blocks) or where the `run` hook takes it (a
+ * worker). It replies from any thread, at once or later: the call lives until its last reference
+ * is gone.
  *
  * org.varlink.service is served by the server itself.
  */
@@ -20,7 +21,7 @@
 #include "varlink/interface.h"
 
 /* Limits of what a peer controls. */
-#define VARLINK_MESSAGE_MAX             (16 * 1024 * 1024) /* bytes of one message without its NUL */
+#define VARLINK_MESSAGE_MAX             (16 * 1024 * 1024) /* bytes of a message without its NUL */
 #define VARLINK_CONNECTIONS_PER_UID_MAX 12000
 #define VARLINK_OUTPUT_QUEUE_MAX \
         (64 * 1024 * 1024) /* bytes of unread replies, then a producer waits */
@@ -36,7 +37,9 @@ typedef struct VarlinkCall VarlinkCall;
  */
 typedef void (*VlHandler)(VarlinkCall *call, const void *in, void *userdata);
 
-/* Embedded in the call; handed to the run hook, which calls task->run(task) once, on some thread. */
+/*
+ * Embedded in the call; handed to the run hook, which calls task->run(task) once, on some thread.
+ */
 typedef PoolTask VarlinkTask;
 
 typedef struct VarlinkServerOptions {
@@ -46,13 +49,18 @@ typedef struct VarlinkServerOptions {
         unsigned codec_flags;
         uid_t const *allowed_uids; /* NULL: any peer that could connect */
         size_t allowed_uids_count;
-        /* Called on the loop when the number of connections and calls becomes 0 or stops being 0. */
+        /*
+         * Called on the loop when the number of connections and calls becomes 0 or stops being 0.
+         */
         void (*on_busy)(bool is_busy, void *userdata);
         void *on_busy_userdata;
 } VarlinkServerOptions;
 
 int varlink_server_new(VarlinkServer **ret, Loop *loop, const VarlinkServerOptions *options);
-/** varlink_server_free() - closes listeners and connections; calls that still run reply into nothing */
+/**
+ * varlink_server_free() - closes listeners and connections; calls that still run reply into
+ * nothing
+ */
 VarlinkServer *varlink_server_free(VarlinkServer *server);
 DEFINE_CLEANUP(VarlinkServer, varlink_server_free);
 
@@ -70,26 +78,34 @@ void varlink_server_set_inline(VarlinkServer *server, const VlInterface *interfa
 /**
  * varlink_server_listen() - listen on an address (varlink/address.h)
  *
- * A socket file that no process listens on any more is replaced; one that is in use is -EADDRINUSE.
+ * A socket file that no process listens on any more is replaced; one that is in use is
+ * -EADDRINUSE.
  */
 int varlink_server_listen(VarlinkServer *server, const char *address);
 /** varlink_server_listen_fd() - serve a listening socket that somebody else made (activation) */
 int varlink_server_listen_fd(VarlinkServer *server, int take_fd);
 /** varlink_server_add_connection() - serve a connected stream socket */
 int varlink_server_add_connection(VarlinkServer *server, int take_fd);
-/** varlink_server_stop_listening() - close listeners, unlink their socket files; connections go on */
+/**
+ * varlink_server_stop_listening() - close listeners, unlink their socket files; connections go on
+ */
 void varlink_server_stop_listening(VarlinkServer *server);
 
 size_t varlink_server_connections_count(const VarlinkServer *server);
 
-/* --- the call ---------------------------------------------------------------------------------- */
+/* --- the call -------------------------------------------------------------------------------- */
 
 VarlinkCall *varlink_call_ref(VarlinkCall *call);
-/** varlink_call_unref() - the last one without a final reply ends the connection: a bug, logged; NULL */
+/**
+ * varlink_call_unref() - the last one without a final reply ends the connection: a bug, logged;
+ * NULL
+ */
 VarlinkCall *varlink_call_unref(VarlinkCall *call);
 DEFINE_CLEANUP(VarlinkCall, varlink_call_unref);
 
-/** varlink_call_arena() - memory that lives as long as the call: arguments, and replies being built */
+/**
+ * varlink_call_arena() - memory that lives as long as the call: arguments, and replies being built
+ */
 Arena *varlink_call_arena(VarlinkCall *call);
 bool varlink_call_wants_more(const VarlinkCall *call);
 bool varlink_call_wants_upgrade(const VarlinkCall *call);
@@ -100,7 +116,8 @@ uid_t varlink_call_peer_uid(const VarlinkCall *call);
 bool varlink_call_is_cancelled(const VarlinkCall *call);
 
 /**
- * varlink_call_on_cancel() - be told, on the loop thread, when the peer hangs up before the last reply
+ * varlink_call_on_cancel() - be told, on the loop thread, when the peer hangs up before the last
+ * reply
  *
  * At most one at a time; NULL clears. Set from any thread; if the peer is gone already, @func runs
  * soon after. It never runs after the final reply was sent or the call was freed.
@@ -130,17 +147,19 @@ int varlink_call_reply_expected_more(VarlinkCall *call);
 size_t varlink_call_output_pending(VarlinkCall *call);
 
 /**
- * varlink_call_on_writable() - be told once, on the loop thread, when the output queue is (nearly) empty
+ * varlink_call_on_writable() - be told once, on the loop thread, when the output queue is (nearly)
+ * empty
  *
- * For producers of `more` replies: pause when varlink_call_output_pending() is high, go on from here.
+ * For producers of `more` replies: pause when varlink_call_output_pending() is high, go on from
+ * here.
  */
 void varlink_call_on_writable(VarlinkCall *call, void (*func)(VarlinkCall *call, void *userdata),
                               void *userdata);
 
 /**
  * varlink_call_reply_upgrade() - send the final reply, then hand the socket over
- * @func: called on the loop thread once the reply is in the kernel; owns @take_fd from then on, and
- *        whatever the peer had sent past its request, in @rest
+ * @func: called on the loop thread once the reply is in the kernel; owns @take_fd from then on,
+ *        and whatever the peer had sent past its request, in @rest
  */
 int varlink_call_reply_upgrade(VarlinkCall *call, const VlType *method_out, const void *out,
                                void (*func)(int take_fd, const void *rest, size_t rest_size,

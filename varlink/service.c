@@ -10,7 +10,7 @@ static const char service_description[] =
 #include "varlink/org.varlink.service.inc"
         ;
 
-/* --- tables -------------------------------------------------------------------------------------- */
+/* --- tables ---------------------------------------------------------------------------------- */
 
 typedef struct GetInfoOut {
         uint64_t present[1];
@@ -91,7 +91,7 @@ const VlInterface service_interface = {
         .errors_count = ARRAY_SIZE(errors),
 };
 
-/* --- answers ------------------------------------------------------------------------------------- */
+/* --- answers --------------------------------------------------------------------------------- */
 
 int service_reply_error(VarlinkCall *call, ServiceError error, const char *subject) {
         const OneString parameters = { .value = subject };
@@ -133,7 +133,7 @@ const void *service_handlers(void) {
         return &handlers;
 }
 
-/* --- the service --------------------------------------------------------------------------------- */
+/* --- the service ----------------------------------------------------------------------------- */
 
 static char *copy_or_empty(const char *s) {
         return xstrdup(s ? s : "");

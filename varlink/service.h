@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * org.varlink.service: what every service answers about itself, and the errors every method may give.
+ * org.varlink.service: what every service answers about itself, and the errors every method may
+ * give.
  *
- * Its tables are written by hand, since the generator is built on this library; a test compares them with
- * those that are generated.
+ * Its tables are written by hand, since the generator is built on this library; a test compares
+ * them with those that are generated.
  */
 
 #include "varlink/interface.h"

@@ -18,7 +18,7 @@
 
 #define PROC_PATH_MAX 64
 
-/* --- names of sockets ---------------------------------------------------------------------------- */
+/* --- names of sockets ------------------------------------------------------------------------ */
 
 static socklen_t name_abstract(const VarlinkAddress *address, struct sockaddr_un *un) {
         size_t length = strlen(address->name);
@@ -37,7 +37,9 @@ static int name_file(const char *path, struct sockaddr_un *un) {
         return 0;
 }
 
-/* Where @path is too long to bind to: its folder is opened, and the rest is said relative to that. */
+/*
+ * Where @path is too long to bind to: its folder is opened, and the rest is said relative to that.
+ */
 static int name_file_for_bind(const char *path, struct sockaddr_un *un, int *ret_folder_fd) {
         _cleanup_close_ int folder_fd = -EBADF;
         _cleanup_free_ char *folder = NULL;
@@ -62,7 +64,9 @@ static int name_file_for_bind(const char *path, struct sockaddr_un *un, int *ret
         return 0;
 }
 
-/* Where @path is too long to connect to: the socket itself is opened, and reached by its number. */
+/*
+ * Where @path is too long to connect to: the socket itself is opened, and reached by its number.
+ */
 static int name_file_for_connect(const char *path, struct sockaddr_un *un, int *ret_socket_fd) {
         _cleanup_close_ int socket_fd = -EBADF;
         char text[PROC_PATH_MAX];
@@ -80,7 +84,7 @@ static int name_file_for_connect(const char *path, struct sockaddr_un *un, int *
         return 0;
 }
 
-/* --- connecting ---------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------ */
 
 static int connect_unix(const struct sockaddr_un *un, socklen_t size, int flags) {
         _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
@@ -165,11 +169,11 @@ int varlink_socket_connect(const VarlinkAddress *address) {
         return -EOPNOTSUPP;
 }
 
-/* --- listening ----------------------------------------------------------------------------------- */
+/* --- listening ------------------------------------------------------------------------------- */
 
 /*
- * Holds PATH.lock from here on. The last owner removes the file when it is done, so the one that was
- * locked may not be the one that bears the name any more; then it is tried again.
+ * Holds PATH.lock from here on. The last owner removes the file when it is done, so the one that
+ * was locked may not be the one that bears the name any more; then it is tried again.
  */
 static int lock_path(const char *path) {
         _cleanup_free_ char *lock_path = NULL;
@@ -216,8 +220,9 @@ static int remove_stale(const char *path) {
 }
 
 /*
- * The new file's permissions are those of the unbound socket less the umask: so they are set before, and
- * the umask's share is added afterwards. At no moment are there more of them than asked for.
+ * The new file's permissions are those of the unbound socket less the umask: so they are set
+ * before, and the umask's share is added afterwards. At no moment are there more of them than
+ * asked for.
  */
 static int bind_file(int fd, const char *path, mode_t mode) {
         _cleanup_close_ int folder_fd = -EBADF;

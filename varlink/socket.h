@@ -4,10 +4,11 @@
 /*
  * Sockets of addresses: one side listens, the other connects.
  *
- * A socket file outlives its process, so a path that exists may belong to a living service or to a dead
- * one. Whoever wants to listen first takes the lock `PATH.lock` and keeps it while it listens; only its
- * holder may remove or replace PATH. Two services that start at the same moment thus agree on one, and
- * neither removes the other's socket. Programs that know nothing of the lock are found by connecting.
+ * A socket file outlives its process, so a path that exists may belong to a living service or to a
+ * dead one. Whoever wants to listen first takes the lock `PATH.lock` and keeps it while it
+ * listens; only its holder may remove or replace PATH. Two services that start at the same moment
+ * thus agree on one, and neither removes the other's socket. Programs that know nothing of the
+ * lock are found by connecting.
  *
  * Paths longer than a socket address holds go through /proc/self/fd.
  */
@@ -34,8 +35,8 @@ typedef struct VarlinkListenSocket {
  * @ret: initialised by this
  *
  * The socket file has exactly the address's mode at every moment that somebody could connect.
- * Returns 0, -EADDRINUSE (another process listens there), -EEXIST (something that is no socket has that
- * name; it stays), -ENAMETOOLONG, -EOPNOTSUPP (exec:), -ENXIO (tcp: no such host), -errno.
+ * Returns 0, -EADDRINUSE (another process listens there), -EEXIST (something that is no socket has
+ * that name; it stays), -ENAMETOOLONG, -EOPNOTSUPP (exec:), -ENXIO (tcp: no such host), -errno.
  */
 int varlink_listen_socket_open(const VarlinkAddress *address, VarlinkListenSocket *ret);
 

@@ -3,8 +3,9 @@
 /*
  * How many calls a second one connection carries: bench-ping ADDRESS INTERFACE.METHOD [SECONDS]
  *
- * Serial sends the next request when the reply is there. Pipelined keeps WINDOW requests on the way,
- * from one thread. The client does next to nothing with the replies, so the service is what is measured.
+ * Serial sends the next request when the reply is there. Pipelined keeps WINDOW requests on the
+ * way, from one thread. The client does next to nothing with the replies, so the service is what
+ * is measured.
  */
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A client of org.varlink.certification: certification-client --varlink=ADDRESS, `exec:COMMAND` included.
+ * A client of org.varlink.certification: certification-client --varlink=ADDRESS, `exec:COMMAND`
+ * included.
  *
  * Calls every method in order through the generated types, with what the one before returned.
  */

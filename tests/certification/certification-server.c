@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The service of org.varlink.certification: certification-server --varlink=ADDRESS, or socket activation.
+ * The service of org.varlink.certification: certification-server --varlink=ADDRESS, or socket
+ * activation.
  *
- * A client has to make thirteen calls in order, each with exactly what the one before returned. What a
- * step wants and gives is data: JSON, which goes through the codec into the generated structs and back,
- * so every type of the language passes both ways.
+ * A client has to make thirteen calls in order, each with exactly what the one before returned.
+ * What a step wants and gives is data: JSON, which goes through the codec into the generated
+ * structs and back, so every type of the language passes both ways.
  */
 
 #include <errno.h>
@@ -83,7 +84,7 @@ typedef struct Certification {
         size_t clients_count;
 } Certification;
 
-/* --- clients ------------------------------------------------------------------------------------- */
+/* --- clients --------------------------------------------------------------------------------- */
 
 static Client *find_client(Certification *certification, const char *id) {
         LIST_FOREACH (it, &certification->clients) {
@@ -113,7 +114,7 @@ static Client *add_client(Certification *certification) {
         return client;
 }
 
-/* --- steps --------------------------------------------------------------------------------------- */
+/* --- steps ----------------------------------------------------------------------------------- */
 
 /* A request as it is on the wire: what an error shows, and what is compared. */
 static json_t *make_request(size_t method, json_t *take_parameters, bool more, bool oneway) {
@@ -245,7 +246,7 @@ static const OrgVarlinkCertificationHandlers handlers = {
         .End = do_End,
 };
 
-/* --- the program --------------------------------------------------------------------------------- */
+/* --- the program ----------------------------------------------------------------------------- */
 
 static int listen_somewhere(VarlinkServer *server, const char *address) {
         int fd = varlink_activation_take();

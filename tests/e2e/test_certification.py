@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""org.varlink.certification: our server against a foreign client, our client against a foreign server.
+"""org.varlink.certification: our server and a foreign client, our client and a foreign server.
 
-The foreign side is written here from the public description, over plain sockets and Python's own JSON.
+The foreign side is written here from the public description, over plain sockets and Python's own
+JSON.
 """
 
 import contextlib
@@ -65,6 +66,11 @@ def run_client(address, status=0):
     return result
 
 
+def can_connect(family, address):
+    with socket.socket(family) as probe:
+        return probe.connect_ex(address) == 0
+
+
 @contextlib.contextmanager
 def running_server(address, answers, **kwargs):
     """certification-server, until the block ends; it must end by itself on SIGTERM."""
@@ -88,7 +94,7 @@ def folder():
 def path(folder):
     """Where our server listens."""
     path = str(folder / INTERFACE)
-    with running_server("unix:" + path, lambda: os.path.exists(path)):
+    with running_server("unix:" + path, lambda: can_connect(socket.AF_UNIX, path)):
         yield path
     assert os.listdir(folder) == []  # neither socket nor lock stays
 
@@ -311,19 +317,15 @@ def test_unix(path):
 
 def test_mode(folder):
     path = str(folder / "socket")
-    with running_server(f"unix:{path};mode=0666", lambda: os.path.exists(path)):
+    with running_server(f"unix:{path};mode=0666", lambda: can_connect(socket.AF_UNIX, path)):
         assert os.stat(path).st_mode & 0o777 == 0o666
         run_client("unix:" + path)
 
 
 def test_relative_path(folder):
-    with running_server("unix:s", lambda: os.path.exists(folder / "s"), cwd=folder):
+    answers = lambda: can_connect(socket.AF_UNIX, str(folder / "s"))  # noqa: E731
+    with running_server("unix:s", answers, cwd=folder):
         run_client(f"unix:{folder}/s")
-
-
-def can_connect(family, address):
-    with socket.socket(family) as probe:
-        return probe.connect_ex(address) == 0
 
 
 def test_abstract():
@@ -419,7 +421,7 @@ def test_address_in_use(path):
 def test_stale_socket_is_replaced(folder):
     path = str(folder / "socket")
     with subprocess.Popen([SERVER, "--varlink=unix:" + path]) as process:
-        scratch.wait_until(lambda: os.path.exists(path), 10, "the socket")
+        scratch.wait_until(lambda: can_connect(socket.AF_UNIX, path), 10, "the server")
         process.kill()
     assert os.path.exists(path)
     with running_server("unix:" + path, lambda: can_connect(socket.AF_UNIX, path)):

@@ -3,8 +3,9 @@
 /*
  * A peer that sends any bytes, in any pieces, to a real server over a real socket.
  *
- * However they are cut, the same bytes are answered by the same bytes, each reply a JSON object; when
- * the peer says that it sends no more, the connection ends; and the server serves the next one.
+ * However they are cut, the same bytes are answered by the same bytes, each reply a JSON object;
+ * when the peer says that it sends no more, the connection ends; and the server serves the next
+ * one.
  */
 
 #include <assert.h>
@@ -28,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static Loop *loop;
 static VarlinkServer *server;
 
-/* --- a service without state ----------------------------------------------------------------------- */
+/* --- a service without state ----------------------------------------------------------------- */
 
 static void reply_true(VarlinkCall *call, const OrgVarlinkCertificationTest01In *in,
                        void *userdata) {
@@ -83,7 +84,7 @@ static void start_server(void) {
                 abort();
 }
 
-/* --- a peer -------------------------------------------------------------------------------------- */
+/* --- a peer ---------------------------------------------------------------------------------- */
 
 static void run_loop(void) {
         int turns = 0;

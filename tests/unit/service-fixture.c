@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service-fixture.h"
+#include "tests/unit/service-fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,11 +18,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/fd.h"
 #include "org.selkie.test.h"
 #include "varlink/address.h"
 #include "varlink/socket.h"
 
+#define T                "org.selkie.test."
 #define PATIENCE_SECONDS 30
 
 typedef struct Thread {
@@ -30,7 +32,7 @@ typedef struct Thread {
         sem_t ready;
 } Thread;
 
-/* --- handlers ------------------------------------------------------------------------------------ */
+/* --- handlers -------------------------------------------------------------------------------- */
 
 static void echo(VarlinkCall *call, const OrgSelkieTestEchoIn *in, void *userdata) {
         const OrgSelkieTestEchoOut out = { .text = in->text };
@@ -209,11 +211,10 @@ static const OrgSelkieTestHandlers handlers = {
         .Count = count,
 };
 
-/* --- the service --------------------------------------------------------------------------------- */
+/* --- the service ----------------------------------------------------------------------------- */
 
 static void run_on_pool(VarlinkTask *task, void *userdata) {
-        /* Both are a link and a function of the task itself. */
-        pool_submit(userdata, (PoolTask *)(void *)task);
+        pool_submit(userdata, task);
 }
 
 static void on_busy(bool is_busy, void *userdata) {
@@ -341,4 +342,75 @@ void fixture_await(atomic_int *counter, int value) {
                 assert_true(i < PATIENCE_SECONDS * 1000);
                 (void)nanosleep(&moment, NULL);
         }
+}
+
+/* --- a peer ---------------------------------------------------------------------------------- */
+
+void peer_send_bytes(int fd, const void *data, size_t size) {
+        const char *p = data;
+
+        while (size > 0) {
+                ssize_t n = send(fd, p, size, MSG_NOSIGNAL);
+                assert_true(n > 0);
+                p += n;
+                size -= (size_t)n;
+        }
+}
+
+void peer_send_text(int fd, const char *text) {
+        peer_send_bytes(fd, text, strlen(text) + 1);
+}
+
+/* The next message, up to its NUL; heap. NULL: the connection was closed. */
+char *peer_receive_text(int fd) {
+        Buffer text = BUFFER_INIT;
+
+        for (;;) {
+                char chunk[4096];
+                ssize_t n = recv(fd, chunk, sizeof(chunk), MSG_PEEK);
+                if (n <= 0) {
+                        assert_true(n == 0 || errno == ECONNRESET || errno == EPIPE);
+                        assert_int_equal(text.size, 0);
+                        buffer_done(&text);
+                        return NULL;
+                }
+                const char *end = memchr(chunk, '\0', (size_t)n);
+                size_t take = end ? (size_t)(end - chunk) + 1 : (size_t)n;
+                assert_int_equal(recv(fd, chunk, take, 0), take);
+                buffer_append(&text, chunk, take);
+                if (end)
+                        return text.data;
+        }
+}
+
+void peer_expect_text(int fd, const char *expected) {
+        _cleanup_free_ char *text = peer_receive_text(fd);
+
+        assert_non_null(text);
+        assert_string_equal(text, expected);
+}
+
+void peer_expect_end(int fd) {
+        _cleanup_free_ char *text = peer_receive_text(fd);
+
+        assert_null(text);
+}
+
+void peer_expect_silence(int fd) {
+        char c;
+
+        assert_int_equal(recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+        assert_int_equal(errno, EAGAIN);
+}
+
+/* A call that shows that the connection, and with it the service, is well. */
+void peer_expect_well(int fd) {
+        peer_send_text(fd, "{\"method\":\"" T "Echo\",\"parameters\":{\"text\":\"well\"}}");
+        peer_expect_text(fd, "{\"parameters\":{\"text\":\"well\"}}");
+}
+
+void fixture_expect_well(Fixture *fixture) {
+        _cleanup_close_ int fd = fixture_connect(fixture);
+
+        peer_expect_well(fd);
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A service for tests: org.selkie.test on a thread of its own, with workers, on a socket in a scratch
- * folder. A test is its peer.
+ * A service for tests: org.selkie.test on a thread of its own, with workers, on a socket in a
+ * scratch folder. A test is its peer.
  */
 
 #include <stdatomic.h>
@@ -48,3 +48,19 @@ int fixture_connect(Fixture *fixture);
 
 /** fixture_await() - until @counter is at least @value; fails the test after some seconds */
 void fixture_await(atomic_int *counter, int value);
+
+/** fixture_expect_well() - a new peer is served */
+void fixture_expect_well(Fixture *fixture);
+
+/* --- a peer: bytes and messages of a connected socket ---------------------------------------- */
+
+void peer_send_bytes(int fd, const void *data, size_t size);
+/** peer_send_text() - with its NUL */
+void peer_send_text(int fd, const char *text);
+/** peer_receive_text() - the next message, heap; NULL when the connection was closed instead */
+char *peer_receive_text(int fd);
+void peer_expect_text(int fd, const char *expected);
+void peer_expect_end(int fd);
+void peer_expect_silence(int fd);
+/** peer_expect_well() - a call on this connection is answered */
+void peer_expect_well(int fd);

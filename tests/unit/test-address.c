@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Addresses as text, and the sockets behind them: files that stay, are stale, or belong to others. */
+/*
+ * Addresses as text, and the sockets behind them: files that stay, are stale, or belong to others.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +25,7 @@
 #include "varlink/address.h"
 #include "varlink/socket.h"
 
-/* --- text ---------------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------------------ */
 
 static void addresses_are_read(void **state) {
         static const struct {
@@ -118,7 +120,7 @@ static void long_addresses_are_refused(void **state) {
         varlink_address_done(&address);
 }
 
-/* --- files --------------------------------------------------------------------------------------- */
+/* --- files ----------------------------------------------------------------------------------- */
 
 typedef struct Place {
         char folder[64];
@@ -288,7 +290,7 @@ static void long_paths_work(void **state) {
         free(address.name);
 }
 
-/* --- many at once -------------------------------------------------------------------------------- */
+/* --- many at once ---------------------------------------------------------------------------- */
 
 typedef struct Race {
         const VarlinkAddress *address;
@@ -337,7 +339,7 @@ static void one_of_many_wins(void **state) {
         }
 }
 
-/* --- tcp ----------------------------------------------------------------------------------------- */
+/* --- tcp ------------------------------------------------------------------------------------- */
 
 static void tcp_works(void **state) {
         static const char *const hosts[] = { "127.0.0.1", "::1" };

@@ -19,7 +19,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "org.selkie.test.h"
-#include "service-fixture.h"
+#include "tests/unit/service-fixture.h"
 #include "varlink/client.h"
 #include "varlink/codec.h"
 
@@ -171,7 +171,7 @@ static void nobody_is_there(void **state) {
         assert_int_equal(varlink_client_connect(&client, "tcp:host.invalid:1"), -ENXIO);
 }
 
-/* --- peers that answer nonsense ------------------------------------------------------------------- */
+/* --- peers that answer nonsense -------------------------------------------------------------- */
 
 /* What a client makes of these bytes, after which the peer hangs up. */
 static int receive_from(const char *data, size_t size) {
@@ -274,7 +274,7 @@ static void nesting_of_replies_is_limited(void **state) {
         assert_int_equal(receive_from(text.data, text.size), -E2BIG);
 }
 
-/* --- services that are started -------------------------------------------------------------------- */
+/* --- services that are started --------------------------------------------------------------- */
 
 static void a_command_that_is_no_service(void **state) {
         static const char *const commands[] = { "exec:true", "exec:/no/such/program", "exec:exit 3",
