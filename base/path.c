@@ -158,11 +158,11 @@ static int remove_entry(Removal *removal, int dir_fd, const char *name, unsigned
                 return -errno;
         if (depth == 0)
                 removal->top_fd = fd;
-        int r;
-        do {
+        int r = remove_children(removal, fd, depth + 1);
+        while (r == 0 && depth == 0 && removal->has_moved) {
                 removal->has_moved = false;
                 r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : remove_children(removal, fd, depth + 1);
-        } while (r == 0 && depth == 0 && removal->has_moved);
+        }
         if (r < 0)
                 return r;
         return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;

@@ -77,8 +77,8 @@ static int hash_piece(Restore *restore, const void *data, size_t size, Error *er
 static int open_regular(int root_fd, const char *path) {
         struct stat st;
 
-        _cleanup_close_ int fd =
-                path_open_plain(root_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        _cleanup_close_ int fd = path_open_plain(
+                root_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_NOATIME);
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
                 return -ENOENT;
         return TAKE_FD(fd);

@@ -16,7 +16,7 @@ typedef struct Scratch {
 } Scratch;
 
 static inline void scratch_open(Scratch *scratch) {
-        snprintf(scratch->path, sizeof(scratch->path), "/tmp/selkie-test-XXXXXX");
+        snprintf(scratch->path, sizeof(scratch->path), "/tmp/selkie-unit-XXXXXX");
         char *made = mkdtemp(scratch->path);
         assert(made);
         scratch->fd = open(scratch->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -130,6 +130,15 @@ static void removes_trees_of_any_depth(void **state) {
         assert_int_equal(symlinkat("../kept-dir", scratch.fd, "t/link-dir"), 0);
         int top = openat(scratch.fd, "t", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         make_deep_tree(top, 5000);
+        /* Others beside it, that are walked after something was moved out of the first. */
+        for (int i = 0; i < 8; i++) {
+                char name[8];
+                snprintf(name, sizeof(name), "s%d", i);
+                assert_int_equal(mkdirat(top, name, 0700), 0);
+                int side = openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                make_deep_tree(side, i * 50);
+                fd_close(side);
+        }
         fd_close(top);
         int64_t size = 0;
         assert_int_equal(path_tree_size(scratch.fd, "t", &size), -ELOOP);
