@@ -17,7 +17,7 @@ static const Command *const commands[] = {
         &command_bridge,
 };
 
-static void print_line(const char *fmt, va_list args) {
+static _printf_(1, 0) void print_line(const char *fmt, va_list args) {
         (void)fprintf(stderr, "selkie: ");
         (void)vfprintf(stderr, fmt, args);
         (void)fprintf(stderr, "\n");

@@ -10,9 +10,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 
-static_assert(VARLINK_INLINE_PARSE_MAX >= HUB_SCRATCH_SIZE,
-              "a text that is detached from the reader lies in the reader's own memory");
-
 /* --- life ------------------------------------------------------------------------------------ */
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {

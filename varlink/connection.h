@@ -25,8 +25,11 @@
 #define VARLINK_OUTPUT_LOW (64 * 1024)
 /* Unfinished requests of all connections of one uid together. */
 #define VARLINK_INPUT_PER_UID_MAX (256 * 1024 * 1024)
-/* Requests longer than this are parsed on a worker; not below HUB_SCRATCH_SIZE. */
-#define VARLINK_INLINE_PARSE_MAX (64 * 1024)
+/*
+ * Requests longer than this are parsed on a worker. They came in several pieces, so their text lies
+ * in the reader's own memory, which can be detached.
+ */
+#define VARLINK_INLINE_PARSE_MAX HUB_SCRATCH_SIZE
 
 /* Everybody who connects as the same user. */
 typedef struct Peer {

@@ -34,7 +34,7 @@ static bool report(const char *name, int r, const VarlinkReply *reply) {
                 printf("%s: ok\n", name);
                 return true;
         }
-        if (r == 1) {
+        if (r == 1 && reply) {
                 _cleanup_free_ char *parameters = json_dumps(reply->parameters, JSON_COMPACT);
                 fprintf(stderr, "%s: %s %s\n", name, reply->error, parameters ? parameters : "");
         } else {

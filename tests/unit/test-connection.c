@@ -111,7 +111,7 @@ static void values_are_limited(void **state) {
 
                 buffer_append_string(&request, "{\"method\":\"" T "Release\",\"a\":[");
                 for (int i = 0; i < values; i++)
-                        buffer_append(&request, ",0" + (i == 0), i == 0 ? 1 : 2);
+                        buffer_append_string(&request, i == 0 ? "0" : ",0");
                 buffer_append(&request, "]}", 3);
                 peer_send_bytes(fd, request.data, request.size);
                 if (more)

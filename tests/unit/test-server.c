@@ -166,7 +166,7 @@ static void compare_types(const VlType *ours, const VlType *generated) {
         assert_int_equal(ours->is_nullable, generated->is_nullable);
         assert_int_equal(ours->fields_count, generated->fields_count);
         assert_int_equal(!ours->element, !generated->element);
-        if (ours->element)
+        if (ours->element && generated->element)
                 compare_types(ours->element, generated->element);
         for (size_t i = 0; i < ours->fields_count; i++) {
                 assert_string_equal(ours->fields[i].name, generated->fields[i].name);
