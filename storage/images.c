@@ -7,6 +7,7 @@
  * listed can be read.
  */
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/random.h"
 #include "base/timestamp.h"
 #include "oci/digest.h"
 #include "storage/json_text.h"
@@ -419,6 +421,24 @@ int store_image_set_names(Store *store, const char *id, const char *const *names
         take_names(images, id, &list);
         (void)set_names(images, record, &list);
         return records_save(images, err);
+}
+
+int images_sweep(Store *store, const Records *images, Error *err) {
+        int fd = openat(store->images_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+
+        if (!folder) {
+                int errnum = errno;
+                (void)fd_close(fd);
+                return error_errno(err, ERR_IO, errnum, "images", "cannot read the images' folder");
+        }
+        /* Only what is named as an image's folder is: an id of 64 hex digits. */
+        for (struct dirent *entry; (entry = readdir(folder));)
+                if (strlen(entry->d_name) == ID_HEX_SIZE && text_is_hex(entry->d_name) &&
+                    !records_find(images, entry->d_name))
+                        (void)path_remove_tree(store->images_fd, entry->d_name);
+        (void)closedir(folder);
+        return 0;
 }
 
 /* Upward from @id, every layer that nothing uses any more. */

@@ -2,6 +2,7 @@
 #include "storage/records.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -338,6 +339,24 @@ int records_save(Records *records, Error *err) {
                 forget(records);
                 return -1;
         }
+        return 0;
+}
+
+int records_sweep(Records *records, Error *err) {
+        _cleanup_free_ char *prefix = xasprintf(".tmp-%s", records->name);
+        int fd = openat(records->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+
+        if (!folder) {
+                int errnum = errno;
+                (void)fd_close(fd);
+                return error_errno(err, ERR_IO, errnum, records->path,
+                                   "cannot read the folder of %s", records->path);
+        }
+        for (struct dirent *entry; (entry = readdir(folder));)
+                if (text_starts_with(entry->d_name, prefix))
+                        (void)unlinkat(records->dir_fd, entry->d_name, 0);
+        (void)closedir(folder);
         return 0;
 }
 

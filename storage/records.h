@@ -65,12 +65,13 @@ typedef struct FileIdentity {
 
 typedef struct Records {
         const RecordClass *class;
-        pthread_mutex_t mutex; /* guards everything below */
         LockFile lock;
         char *path;
         const char *name; /* of the file in dir_fd; borrowed */
         int dir_fd;       /* borrowed */
         bool sync;
+
+        pthread_mutex_t mutex; /* guards what follows */
         bool is_loaded;
         LockStamp stamp;
         FileIdentity identity;
@@ -119,7 +120,10 @@ void records_remove(Records *records, Record *record);
 /** records_save() - write the file and the stamp; on failure memory is forgotten and read again */
 int records_save(Records *records, Error *err);
 
-/** records_append_new() - append a record made from text that we wrote ourselves; borrowed */
+/** records_sweep() - remove what dead writers of this file left beside it; the table is held for a change */
+int records_sweep(Records *records, Error *err);
+
+/** records_append_text() - append a record made from text that we wrote ourselves; borrowed */
 Record *records_append_text(Records *records, Buffer *text);
 
 /** records_replace_text() - the same in place of an old record */

@@ -261,9 +261,12 @@ int store_status(Store *store, StoreStatus *ret, Error *err) {
 
 int store_sweep(Store *store, Error *err) {
         _cleanup_(records_end_writep)
-        Records *layers = NULL;
+        Records *layers = NULL, *images = NULL, *containers = NULL;
 
-        if (staging_sweep(store->tmp_fd, err) < 0)
+        if (staging_sweep(store->tmp_fd, err) < 0 || layers_write(store, &layers, err) < 0 ||
+            records_sweep(layers, err) < 0 || records_write(&store->images, &images, err) < 0 ||
+            records_sweep(images, err) < 0 || images_sweep(store, images, err) < 0 ||
+            records_write(&store->containers, &containers, err) < 0)
                 return -1;
-        return layers_write(store, &layers, err);
+        return records_sweep(containers, err);
 }

@@ -98,6 +98,11 @@ bool layer_is_used(const Records *layers, const Records *images, const Records *
  */
 int layers_discard(Store *store, Records *layers, Record *layer, int trash_fd, Error *err);
 
+/* --- images.c --- */
+
+/** images_sweep() - remove data of images that have no record; the table is held for a change */
+int images_sweep(Store *store, const Records *images, Error *err);
+
 /* --- mounts.c --- */
 
 /**
