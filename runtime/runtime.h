@@ -44,7 +44,7 @@ typedef struct RuntimeOptions {
  *              hybrid cgroup layout with controllers on the v2 side), else NULL
  *
  * ERR_UNSUPPORTED when none is usable: the text says what was tried. A runtime that the user named
- * is taken even where crun would refuse the layout: the notice then says so. Makes @exits_dir.
+ * is taken even where crun would refuse the layout: the notice then says so.
  *
  * A runtime protects its own executable from the container that it becomes part of: it mounts or
  * copies itself and starts anew, at each run, unless it finds itself on a read-only mount. So it is

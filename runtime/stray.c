@@ -102,6 +102,14 @@ static int kill_members(int cgroup_fd) {
         return count;
 }
 
+/* On cgroup v1 a frozen process takes no signal, SIGKILL neither, before it is thawed. */
+static void thaw(int cgroup_fd) {
+        _cleanup_close_ int fd = openat(cgroup_fd, "freezer.state", O_WRONLY | O_CLOEXEC);
+
+        if (fd >= 0)
+                (void)fd_write_all(fd, "THAWED", strlen("THAWED"));
+}
+
 static int remove_cgroup_at(const char *hierarchy, const char *path) {
         _cleanup_free_ char *full = xasprintf("%s%s", hierarchy, path);
         _cleanup_close_ int fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -110,6 +118,7 @@ static int remove_cgroup_at(const char *hierarchy, const char *path) {
         if (fd < 0)
                 return 0;
         for (int round = 0; round < KILL_ROUNDS; round++) {
+                thaw(fd);
                 int count = kill_members(fd);
                 killed += count;
                 if (rmdir(full) == 0 || errno != EBUSY || count == 0)
