@@ -73,7 +73,7 @@ static Monitor *monitor_free(Monitor *monitor) {
 int exit_read(const char *exits_dir, const char *id, int *ret_code, int64_t *ret_finished_ns,
               Error *err) {
         _cleanup_free_ char *path = xasprintf("%s/%s", exits_dir, id);
-        char text[EXIT_FILE_MAX + 1], *end;
+        char text[EXIT_FILE_MAX + 2], *end;
         struct stat st;
 
         _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -81,13 +81,14 @@ int exit_read(const char *exits_dir, const char *id, int *ret_code, int64_t *ret
                 return 0;
         if (fd < 0 || fstat(fd, &st) < 0)
                 return error_errno(err, ERR_IO, errno, path, "cannot open %s", path);
-        ssize_t n = fd_read_full(fd, text, EXIT_FILE_MAX);
+        ssize_t n = fd_read_full(fd, text, EXIT_FILE_MAX + 1);
         if (n < 0)
                 return error_errno(err, ERR_IO, (int)-n, path, "cannot read %s", path);
         text[n] = '\0';
         errno = 0;
         long code = strtol(text, &end, 10);
-        if (errno != 0 || end == text || *end != '\0' || code < INT_MIN || code > INT_MAX)
+        if (n > EXIT_FILE_MAX || errno != 0 || end == text || *end != '\0' || code < INT_MIN ||
+            code > INT_MAX)
                 return error_set(err, ERR_CORRUPT, path, "%s holds no exit code", path);
         *ret_code = (int)code;
         *ret_finished_ns = st.st_mtim.tv_sec * NS_PER_SEC + st.st_mtim.tv_nsec;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Containers of busybox under the real conmon, with runc and with crun. crun refuses a hybrid cgroup
- * layout with controllers on the v2 side: its turn comes last, in a mount namespace of this process
- * without that side.
+ * Containers of busybox under the real conmon, with runc and with crun. crun refuses a hybrid
+ * cgroup layout with controllers on the v2 side: its turn comes last, in a mount namespace of this
+ * process without that side.
  */
 
 #include <setjmp.h>
@@ -426,7 +426,8 @@ static void runtime_of_another_name(void **state) {
         box_delete(&box, false);
 }
 
-/* The monitor is not where the engine's own service would be killed, and leaves no cgroup behind. */
+/* The monitor is not where the engine's own service would be killed, and leaves no cgroup behind.
+ */
 static void monitor_has_its_own_cgroup(void **state) {
         Box box;
 

@@ -215,26 +215,26 @@ static void test_cache_follows_the_file(void **state) {
         write_file(path, kill, sizeof(kill) - 1);
         for (int i = 0; i < 3; i++) {
                 _cleanup_free_ char *text = NULL;
-                assert_int_equal(seccomp_cache_get(cache, path, 0, &text, &err), 0);
+                assert_int_equal(seccomp_cache_get(cache, path, 0, &text, NULL, &err), 0);
                 assert_non_null(strstr(text, "SCMP_ACT_KILL"));
         }
         write_file(path, allow, sizeof(allow) - 1);
         _cleanup_free_ char *text = NULL;
-        assert_int_equal(seccomp_cache_get(cache, path, 0, &text, &err), 0);
+        assert_int_equal(seccomp_cache_get(cache, path, 0, &text, NULL, &err), 0);
         assert_non_null(strstr(text, "SCMP_ACT_ALLOW"));
 
         /* More sets of capabilities than are kept. */
         for (CapabilitySet i = 0; i < 3 * SECCOMP_CACHE_ENTRIES; i++) {
                 _cleanup_free_ char *more = NULL;
-                assert_int_equal(seccomp_cache_get(cache, path, i, &more, &err), 0);
+                assert_int_equal(seccomp_cache_get(cache, path, i, &more, NULL, &err), 0);
         }
 
         assert_int_equal(truncate(path, SECCOMP_PROFILE_MAX + 1), 0);
         char *none = NULL;
-        assert_true(seccomp_cache_get(cache, path, 0, &none, &err) < 0);
+        assert_true(seccomp_cache_get(cache, path, 0, &none, NULL, &err) < 0);
         assert_int_equal(err.kind, ERR_LIMIT);
         assert_int_equal(unlink(path), 0);
-        assert_true(seccomp_cache_get(cache, path, 0, &none, &err) < 0);
+        assert_true(seccomp_cache_get(cache, path, 0, &none, NULL, &err) < 0);
         assert_int_equal(err.kind, ERR_IO);
 }
 
@@ -245,7 +245,7 @@ static void test_default_needs_no_path(void **state) {
         Error err = ERROR_INIT;
 
         (void)state;
-        assert_int_equal(seccomp_cache_get(cache, NULL, CAPABILITY_DEFAULT, &text, &err), 0);
+        assert_int_equal(seccomp_cache_get(cache, NULL, CAPABILITY_DEFAULT, &text, NULL, &err), 0);
         assert_non_null(strstr(text, "\"syscalls\":[{"));
 }
 

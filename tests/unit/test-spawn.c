@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Child processes: descriptors, environment, signals, deadlines, output that could hang the reader. */
+/* Child processes: descriptors, environment, signals, deadlines, output that could hang the reader.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,7 +109,8 @@ static void only_named_descriptors(void **state) {
         (void)close(high);
 }
 
-/* Passed descriptors land at 3, 4, 5 in order, whatever their own numbers are: here they are rotated. */
+/* Passed descriptors land at 3, 4, 5 in order, whatever their own numbers are: here they are
+ * rotated. */
 static void descriptors_in_order(void **state) {
         const char *const argv[] = { SHELL, "-c", "cat <&3; cat <&4; cat <&5", NULL };
         _cleanup_buffer_ Buffer output = BUFFER_INIT;
