@@ -73,6 +73,12 @@ void container_undo_start_locked(Container *container, ContainerStatus status) {
 
 static int init_locked(Container *container, Error *err) {
         Engine *engine = container->engine;
+
+        /* A clean-up that failed at the end is made up for first: its mount is still counted. */
+        if (container->run.status == CONTAINER_STOPPED &&
+            container_clean_locked(container, err) < 0)
+                return -1;
+
         ContainerRun run = container->run;
         ContainerStatus before = run.status;
         _cleanup_free_ char *bundle = container_bundle_dir(container);
@@ -130,13 +136,22 @@ int container_init(Container *container, Error *err) {
         return r;
 }
 
+/* One that is created already gets its intent too: it must not count as created once it runs. */
+static int intend_start_locked(Container *container, Error *err) {
+        ContainerRun run = container->run;
+
+        run.intent = CONTAINER_INTENT_START;
+        return container_save_run_locked(container, &run, err);
+}
+
 static int start_locked(Container *container, Error *err) {
         ContainerStatus before = container->run.status;
 
         if (before == CONTAINER_RUNNING || before == CONTAINER_PAUSED)
                 return error_set(err, ERR_STATE, container->id,
                                  "container is already running or paused");
-        if (before != CONTAINER_CREATED && init_locked(container, err) < 0)
+        if ((before == CONTAINER_CREATED ? intend_start_locked(container, err)
+                                         : init_locked(container, err)) < 0)
                 return -1;
 
         ContainerStatus undone = before == CONTAINER_CREATED ? CONTAINER_EXITED : before;
