@@ -10,43 +10,61 @@
 #include "base/fd.h"
 #include "base/log.h"
 
+/* A user's faults are logged at most this often. */
+#define FAULT_LOG_PAUSE_USEC (1000 * 1000)
+
 /* --- life ------------------------------------------------------------------------------------ */
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        Connection *connection = userdata;
+/* Waits for these events from now on; EPOLLHUP and EPOLLERR always come, too. */
+static int watch(Connection *connection, uint32_t events) {
+        struct epoll_event event = { .events = events, .data.ptr = connection };
+        int operation = connection->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
-        (void)source;
-        (void)fd;
-        if (revents & (EPOLLHUP | EPOLLERR))
+        if (connection->is_watched && connection->events == events)
+                return 0;
+        if (epoll_ctl(connection->hub->epoll_fd, operation, connection->fd, &event) < 0)
+                return -errno;
+        connection->is_watched = true;
+        connection->events = events;
+        return 0;
+}
+
+/*
+ * A closed descriptor would stay in epoll while a child that is just being started still has it.
+ */
+static void unwatch(Connection *connection) {
+        if (connection->is_watched)
+                (void)epoll_ctl(connection->hub->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+        connection->is_watched = false;
+}
+
+void connection_on_events(Connection *connection, uint32_t events) {
+        if (events & (EPOLLHUP | EPOLLERR))
                 connection->is_hung_up = true;
-        if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
                 connection->is_readable = true;
         connection_work(connection);
-        return 0;
 }
 
 int connection_new(Connection **ret, Hub *hub, int take_fd, Peer *peer,
                    void (*on_closed)(Connection *connection, void *userdata), void *userdata) {
-        _cleanup_close_ int fd = take_fd;
         Connection *connection = calloc(1, sizeof(*connection));
-        int r;
+        int r = connection ? fd_set_nonblock(take_fd, true) : -ENOMEM;
 
-        if (!connection)
-                return -ENOMEM;
-        r = fd_set_nonblock(fd, true);
-        if (r >= 0)
-                r = sd_event_add_io(loop_event(hub->loop), &connection->source, fd, EPOLLIN, on_io,
-                                    connection);
+        if (r >= 0) {
+                connection->hub = hub;
+                connection->fd = take_fd;
+                r = watch(connection, EPOLLIN);
+        }
         if (r < 0) {
                 free(connection);
+                fd_closep(&take_fd);
                 return r;
         }
+        (void)hub_ref(hub);
         list_init(&connection->connections);
         list_init(&connection->ready);
-        connection->hub = hub_ref(hub);
         connection->peer = peer;
-        connection->fd = TAKE_FD(fd);
-        connection->events = EPOLLIN;
         connection->on_closed = on_closed;
         connection->on_closed_userdata = userdata;
         hub_add_user(hub);
@@ -65,7 +83,7 @@ Connection *connection_free(Connection *connection) {
         if (connection->upgrade.func)
                 connection->upgrade.func(-EBADF, NULL, 0, connection->upgrade.userdata);
         list_remove(&connection->ready);
-        sd_event_source_disable_unref(connection->source);
+        unwatch(connection);
         connection->fd = fd_close(connection->fd);
         connection->peer->input_size -= connection->input_counted;
         connection->on_closed(connection, connection->on_closed_userdata);
@@ -86,13 +104,41 @@ void connection_schedule(Connection *connection) {
         (void)sd_event_source_set_enabled(hub->ready_source, SD_EVENT_ONESHOT);
 }
 
+static const char *describe_fault(int error) {
+        switch (error) {
+        case -EMSGSIZE:
+                return "message is too long";
+        case -E2BIG:
+                return "message is nested too deep or holds too many values";
+        case -ENOBUFS:
+                return "too much unfinished input";
+        case -EBADMSG:
+                return "message is no request";
+        default:
+                return strerror(-error);
+        }
+}
+
+/* Whoever breaks the protocol can do so often, but does not get to write the log with it. */
+static void log_fault(const Connection *connection, int error) {
+        Peer *peer = connection->peer;
+        uint64_t now = 0;
+
+        (void)sd_event_now(loop_event(connection->hub->loop), CLOCK_MONOTONIC, &now);
+        if (peer->fault_logged_usec != 0 && now < peer->fault_logged_usec + FAULT_LOG_PAUSE_USEC) {
+                peer->faults_not_logged++;
+                return;
+        }
+        if (peer->faults_not_logged > 0)
+                log_info("varlink: connections of uid %u that ended for such reasons since: %zu",
+                         peer->uid, peer->faults_not_logged);
+        log_info("varlink: connection of uid %u ended: %s", peer->uid, describe_fault(error));
+        peer->fault_logged_usec = now;
+        peer->faults_not_logged = 0;
+}
+
 void connection_fault(Connection *connection, int error) {
-        log_info("varlink: connection of uid %u ended: %s", connection->peer->uid,
-                 error == -EMSGSIZE  ? "message is too long"
-                 : error == -E2BIG   ? "message is nested too deep or holds too many values"
-                 : error == -ENOBUFS ? "too much unfinished input"
-                 : error == -EBADMSG ? "message is no request"
-                                     : strerror(-error));
+        log_fault(connection, error);
         connection->is_input_ended = true;
         frame_reader_done(&connection->input);
 }
@@ -228,23 +274,24 @@ static void count_input(Connection *connection) {
 
         if (connection->call)
                 size += connection->call->text_size;
-        if (size == connection->input_counted)
-                return;
+        if (size > connection->input_counted &&
+            peer->input_size - connection->input_counted + size > VARLINK_INPUT_PER_UID_MAX) {
+                connection_fault(connection, -ENOBUFS);
+                size = 0;
+        }
         peer->input_size = peer->input_size - connection->input_counted + size;
         connection->input_counted = size;
-        if (peer->input_size > VARLINK_INPUT_PER_UID_MAX)
-                connection_fault(connection, -ENOBUFS);
 }
 
 /* --- the turn -------------------------------------------------------------------------------- */
 
 static void hand_over(Connection *connection) {
         Upgrade upgrade = connection->upgrade;
-        int fd = TAKE_FD(connection->fd);
 
+        unwatch(connection);
         connection->upgrade.func = NULL;
-        connection->source = sd_event_source_disable_unref(connection->source);
-        upgrade.func(fd, connection->input.data, connection->input.size, upgrade.userdata);
+        upgrade.func(TAKE_FD(connection->fd), connection->input.data, connection->input.size,
+                     upgrade.userdata);
 }
 
 /* Whether there is nothing left to do, and the connection is to be closed. */
@@ -266,22 +313,15 @@ static int await_events(Connection *connection) {
         uint32_t events = 0;
 
         /* EPOLLHUP cannot be masked: a connection that only waits for its call leaves epoll. */
-        if (connection->is_hung_up && connection->call)
-                return sd_event_source_set_enabled(connection->source, SD_EVENT_OFF);
-
+        if (connection->is_hung_up && connection->call) {
+                unwatch(connection);
+                return 0;
+        }
         if (!connection->is_input_ended && !connection->is_input_paused)
                 events |= EPOLLIN;
         if (connection_output_size(connection) > 0)
                 events |= EPOLLOUT;
-        if (events != connection->events) {
-                int r = sd_event_source_set_io_events(connection->source, events);
-                if (r < 0)
-                        return r;
-                connection->events = events;
-        }
-        if (connection->is_hung_up)
-                return sd_event_source_set_enabled(connection->source, SD_EVENT_ON);
-        return 0;
+        return watch(connection, events);
 }
 
 void connection_work(Connection *connection) {

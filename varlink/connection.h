@@ -26,8 +26,8 @@
 /* Unfinished requests of all connections of one uid together. */
 #define VARLINK_INPUT_PER_UID_MAX (256 * 1024 * 1024)
 /*
- * Requests longer than this are parsed on a worker. They came in several pieces, so their text lies
- * in the reader's own memory, which can be detached.
+ * Requests longer than this are parsed on a worker. They came in several pieces, so their text
+ * lies in the reader's own memory, which can be detached.
  */
 #define VARLINK_INLINE_PARSE_MAX HUB_SCRATCH_SIZE
 
@@ -39,6 +39,8 @@ typedef struct Peer {
         size_t input_size; /* bytes of unfinished requests */
         bool is_allowed;
         bool was_refused; /* over the limit, and logged */
+        uint64_t fault_logged_usec;
+        size_t faults_not_logged;
 } Peer;
 
 struct Connection {
@@ -47,8 +49,8 @@ struct Connection {
         Hub *hub;
         Peer *peer;
         int fd;
-        sd_event_source *source;
-        uint32_t events;
+        uint32_t events; /* waited for */
+        bool is_watched; /* is in the hub's epoll */
 
         FrameReader input;
         size_t input_counted; /* share of peer->input_size */
@@ -77,6 +79,9 @@ int connection_new(Connection **ret, Hub *hub, int take_fd, Peer *peer,
                    void (*on_closed)(Connection *connection, void *userdata), void *userdata);
 /** connection_free() - cancel its call and close; returns NULL */
 Connection *connection_free(Connection *connection);
+
+/** connection_on_events() - what epoll reports; the connection may be freed when this returns */
+void connection_on_events(Connection *connection, uint32_t events);
 
 /** connection_work() - go on; the connection may be freed when this returns */
 void connection_work(Connection *connection);

@@ -3,7 +3,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sys/epoll.h>
 
+#include "base/fd.h"
 #include "varlink/call.h"
 #include "varlink/connection.h"
 
@@ -27,6 +29,44 @@ static int on_ready(sd_event_source *source, void *userdata) {
         return 0;
 }
 
+/*
+ * Some of the sockets that have something to say. The kernel hands out the others in the next
+ * turn.
+ */
+static int on_sockets(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        struct epoll_event events[HUB_EVENTS_PER_TURN];
+        int count = epoll_wait(fd, events, HUB_EVENTS_PER_TURN, 0);
+
+        (void)source;
+        (void)revents;
+        (void)userdata;
+        if (count < 0)
+                return errno == EINTR ? 0 : -errno;
+        for (int i = 0; i < count; i++)
+                connection_on_events(events[i].data.ptr, events[i].events);
+        return 0;
+}
+
+static int add_sources(Hub *hub, sd_event *event) {
+        int r = sd_event_add_defer(event, &hub->ready_source, on_ready, hub);
+
+        if (r >= 0)
+                r = sd_event_source_set_enabled(hub->ready_source, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (hub->epoll_fd < 0)
+                return -errno;
+        return sd_event_add_io(event, &hub->sockets_source, hub->epoll_fd, EPOLLIN, on_sockets,
+                               hub);
+}
+
+static void remove_sources(Hub *hub) {
+        hub->ready_source = sd_event_source_disable_unref(hub->ready_source);
+        hub->sockets_source = sd_event_source_disable_unref(hub->sockets_source);
+        hub->epoll_fd = fd_close(hub->epoll_fd);
+}
+
 int hub_new(Hub **ret, Loop *loop, const VarlinkServerOptions *options) {
         _cleanup_(hub_unrefp)
         Hub *hub = calloc(1, sizeof(Hub));
@@ -35,6 +75,7 @@ int hub_new(Hub **ret, Loop *loop, const VarlinkServerOptions *options) {
         if (!hub)
                 return -ENOMEM;
         hub->refs = 1;
+        hub->epoll_fd = -EBADF;
         hub->thread = pthread_self();
         hub->loop = loop;
         hub->is_open = true;
@@ -49,10 +90,7 @@ int hub_new(Hub **ret, Loop *loop, const VarlinkServerOptions *options) {
         hub->scratch = malloc(HUB_SCRATCH_SIZE);
         if (!hub->scratch)
                 return -ENOMEM;
-        r = sd_event_add_defer(loop_event(loop), &hub->ready_source, on_ready, hub);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_enabled(hub->ready_source, SD_EVENT_OFF);
+        r = add_sources(hub, loop_event(loop));
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(hub);
@@ -68,7 +106,7 @@ Hub *hub_unref(Hub *hub) {
         if (!hub || atomic_fetch_sub_explicit(&hub->refs, 1, memory_order_acq_rel) > 1)
                 return NULL;
         assert(list_is_empty(&hub->ready));
-        sd_event_source_disable_unref(hub->ready_source);
+        remove_sources(hub);
         route_table_done(&hub->routes);
         pthread_mutex_destroy(&hub->lock);
         free(hub->scratch);
@@ -81,7 +119,7 @@ void hub_close(Hub *hub) {
         hub->loop = NULL;
         pthread_mutex_unlock(&hub->lock);
         hub->is_open = false;
-        hub->ready_source = sd_event_source_disable_unref(hub->ready_source);
+        remove_sources(hub);
         hub->spare = call_free(hub->spare);
 }
 

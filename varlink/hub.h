@@ -38,10 +38,13 @@ struct Hub {
         VarlinkCall *spare; /* a finished call, used again by the next one */
         List ready;         /* connections that must go on once the present handler has returned */
         sd_event_source *ready_source;
+        int epoll_fd; /* the sockets of all connections */
+        sd_event_source *sockets_source;
         char *scratch; /* HUB_SCRATCH_SIZE bytes to receive into */
 };
 
-#define HUB_SCRATCH_SIZE (64 * 1024)
+#define HUB_SCRATCH_SIZE    (64 * 1024)
+#define HUB_EVENTS_PER_TURN 64
 
 int hub_new(Hub **ret, Loop *loop, const VarlinkServerOptions *options);
 Hub *hub_ref(Hub *hub);

@@ -75,7 +75,8 @@ static Peer *find_peer(VarlinkServer *server, uid_t uid) {
 }
 
 static void forget_idle_peer(Peer *peer) {
-        if (peer->connections_count > 0)
+        /* Who broke the protocol is remembered, or reconnecting would fill the log. */
+        if (peer->connections_count > 0 || peer->fault_logged_usec != 0)
                 return;
         list_remove(&peer->peers);
         free(peer);
