@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The system call filter: the rules built in against the installed file, conditions, bad profiles. */
+/* The system call filter: the rules built in against the installed file, conditions, bad profiles.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
