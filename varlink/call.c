@@ -368,7 +368,7 @@ static int reply_here(VarlinkCall *call, const Reply *reply) {
         if (buffer_failed(&connection->output))
                 connection->is_broken = true;
         if (!reply->continues)
-                connection_finish_call(connection, &reply->upgrade);
+                connection_finish_call(connection, connection->is_broken ? NULL : &reply->upgrade);
         else
                 connection_schedule(connection);
         return connection->is_broken ? -ENOTCONN : 0;

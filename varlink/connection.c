@@ -153,7 +153,7 @@ void connection_append(Connection *connection, Buffer *take_replies) {
         } else {
                 buffer_append(&connection->output, take_replies->data, take_replies->size);
         }
-        if (buffer_failed(&connection->output))
+        if (buffer_failed(&connection->output) || buffer_failed(take_replies))
                 connection->is_broken = true;
         buffer_done(take_replies);
 }

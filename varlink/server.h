@@ -47,7 +47,7 @@ typedef struct VarlinkServerOptions {
         void (*run)(VarlinkTask *task, void *userdata); /* NULL: every handler runs on the loop */
         void *run_userdata;
         unsigned codec_flags;
-        uid_t const *allowed_uids; /* NULL: any peer that could connect */
+        uid_t const *allowed_uids; /* NULL: any peer that could connect; others: PermissionDenied */
         size_t allowed_uids_count;
         /*
          * Called on the loop when the number of connections and calls becomes 0 or stops being 0.
@@ -56,6 +56,7 @@ typedef struct VarlinkServerOptions {
         void *on_busy_userdata;
 } VarlinkServerOptions;
 
+/** varlink_server_new() - on the loop's thread, which also frees it; @options is copied */
 int varlink_server_new(VarlinkServer **ret, Loop *loop, const VarlinkServerOptions *options);
 /**
  * varlink_server_free() - closes listeners and connections; calls that still run reply into
@@ -68,6 +69,8 @@ DEFINE_CLEANUP(VarlinkServer, varlink_server_free);
  * varlink_server_add_interface() - serve an interface
  * @handlers: the interface's generated struct of handlers; borrowed for the server's life. A NULL
  *            handler answers MethodNotImplemented
+ *
+ * Before the first call is served. Returns 0, or -EEXIST when there is one of that name.
  */
 int varlink_server_add_interface(VarlinkServer *server, const VlInterface *interface,
                                  const void *handlers, void *userdata);
@@ -82,7 +85,11 @@ void varlink_server_set_inline(VarlinkServer *server, const VlInterface *interfa
  * -EADDRINUSE.
  */
 int varlink_server_listen(VarlinkServer *server, const char *address);
-/** varlink_server_listen_fd() - serve a listening socket that somebody else made (activation) */
+/**
+ * varlink_server_listen_fd() - serve a listening socket that somebody else made (activation)
+ *
+ * Its file stays when the server goes. Returns 0, -EINVAL when it does not listen, -errno.
+ */
 int varlink_server_listen_fd(VarlinkServer *server, int take_fd);
 /** varlink_server_add_connection() - serve a connected stream socket */
 int varlink_server_add_connection(VarlinkServer *server, int take_fd);
@@ -120,7 +127,9 @@ bool varlink_call_is_cancelled(const VarlinkCall *call);
  * reply
  *
  * At most one at a time; NULL clears. Set from any thread; if the peer is gone already, @func runs
- * soon after. It never runs after the final reply was sent or the call was freed.
+ * soon after. It never runs after the final reply was sent or the call was freed: clearing it and
+ * the final reply wait, on another thread, until a running @func has returned. So @func must not
+ * wait for a thread that replies. A oneway call is not cancelled by its peer's end.
  */
 void varlink_call_on_cancel(VarlinkCall *call, void (*func)(VarlinkCall *call, void *userdata),
                             void *userdata);
@@ -131,7 +140,11 @@ void varlink_call_on_cancel(VarlinkCall *call, void (*func)(VarlinkCall *call, v
  * @out:        the struct; borrowed, encoded before this returns
  * @continues:  more replies follow; only if the peer asked for `more`
  *
- * Returns 0, or -ENOTCONN when the peer is gone (nothing to do), -ENOMEM. Exactly one final reply.
+ * Exactly one final reply. One that continues waits, on another thread than the loop's, while more
+ * than VARLINK_OUTPUT_QUEUE_MAX is unread; on the loop that ends the connection. Nothing is sent
+ * to the peer of a oneway call. Returns 0, -ENOTCONN when the peer is gone (nothing to do),
+ * -EALREADY after the final reply, -EINVAL for one that continues where the peer did not ask for
+ * `more`, -ENOMEM.
  */
 int varlink_call_reply(VarlinkCall *call, const VlType *method_out, const void *out,
                        bool continues);
@@ -151,15 +164,19 @@ size_t varlink_call_output_pending(VarlinkCall *call);
  * empty
  *
  * For producers of `more` replies: pause when varlink_call_output_pending() is high, go on from
- * here.
+ * here. Set, cleared and waited for like on_cancel, which is told instead when the peer is gone.
  */
 void varlink_call_on_writable(VarlinkCall *call, void (*func)(VarlinkCall *call, void *userdata),
                               void *userdata);
 
 /**
  * varlink_call_reply_upgrade() - send the final reply, then hand the socket over
- * @func: called on the loop thread once the reply is in the kernel; owns @take_fd from then on,
- *        and whatever the peer had sent past its request, in @rest
+ * @func: called on the loop thread once the reply is in the kernel; owns @take_fd (non-blocking)
+ *        from then on; @rest is borrowed: what the peer had sent past its request. When the peer
+ *        goes before that, it is called with -EBADF, so that @userdata can be freed
+ *
+ * Returns as varlink_call_reply(), and -EINVAL when the peer did not ask for it. On failure @func
+ * is not called.
  */
 int varlink_call_reply_upgrade(VarlinkCall *call, const VlType *method_out, const void *out,
                                void (*func)(int take_fd, const void *rest, size_t rest_size,

@@ -102,8 +102,10 @@ static void pipelined_and_streamed(void **state) {
                                               &in, VARLINK_CALL_MORE),
                          0);
         assert_int_equal(varlink_client_send(client, T "Nothing", NULL, 0), 0);
-        assert_int_equal(varlink_client_send(client, T "Count", json_object(), VARLINK_CALL_ONEWAY),
+        json_t *parameters = json_object();
+        assert_int_equal(varlink_client_send(client, T "Count", parameters, VARLINK_CALL_ONEWAY),
                          0);
+        json_decref(parameters);
         for (int i = 0; i < 50; i++) {
                 assert_int_equal(
                         varlink_client_finish(client, METHOD(Stream), &arena, &out, &reply), 0);

@@ -336,6 +336,31 @@ static void an_upgraded_connection_changes_hands(void **state) {
         fixture_expect_well(*state);
 }
 
+/* The reply lies behind others that the peer does not read: it goes before the hand-over. */
+static void a_lost_upgrade_is_told(void **state) {
+        enum {
+                REQUESTS = 12,
+                SIZE = 30000
+        };
+        Fixture *fixture = *state;
+        _cleanup_buffer_ Buffer requests = BUFFER_INIT;
+        int fd = fixture_connect(fixture);
+
+        for (int i = 0; i < REQUESTS; i++) {
+                buffer_printf(&requests,
+                              "{\"method\":\"" T "Echo\",\"parameters\":{\"text\":\"%0*d\"}}", SIZE,
+                              i);
+                buffer_append_byte(&requests, '\0');
+        }
+        peer_send_bytes(fd, requests.data, requests.size);
+        peer_send_text(fd, "{\"method\":\"" T "Shout\",\"upgrade\":true}");
+        for (int i = 0; i < 100; i++)
+                fixture_expect_well(fixture); /* turns of the loop */
+        assert_int_equal(fixture->upgrades_lost, 0);
+        close(fd);
+        fixture_await(&fixture->upgrades_lost, 1);
+}
+
 static void an_upgrade_must_be_asked_for(void **state) {
         _cleanup_close_ int fd = fixture_connect(*state);
 
@@ -434,6 +459,7 @@ int main(void) {
                 TEST(more_streams_replies),
                 TEST(a_reply_to_one_peer_may_come_from_anothers_call),
                 TEST(an_upgraded_connection_changes_hands),
+                TEST(a_lost_upgrade_is_told),
                 TEST(an_upgrade_must_be_asked_for),
                 cmocka_unit_test(strangers_are_denied),
                 cmocka_unit_test(the_right_user_may),
