@@ -36,9 +36,9 @@ char *buffer_reserve(Buffer *buffer, size_t more) {
 }
 
 void buffer_append(Buffer *buffer, const void *data, size_t size) {
-        char *p = buffer_reserve(buffer, size);
+        char *p = size > 0 ? buffer_reserve(buffer, size) : NULL;
 
-        if (!p || size == 0)
+        if (!p)
                 return;
         memcpy(p, data, size);
         buffer->size += size;

@@ -117,7 +117,7 @@ static int copy_content(Import *import, const TarEntry *entry, int fd, bool is_k
 
 static int import_entry(Import *import, const TarEntry *entry, Error *err) {
         _cleanup_close_ int fd = -EBADF;
-        uint64_t crc;
+        uint64_t crc = 0;
 
         if (write_raw(import, err) < 0 || unpacker_begin(import->unpacker, entry, &fd, err) < 0)
                 return -1;

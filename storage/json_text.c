@@ -2,6 +2,7 @@
 #include "storage/json_text.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -158,6 +159,17 @@ void json_append_member(Buffer *buffer, const char *key, const char *value) {
         json_append_string(buffer, value);
 }
 
+/* Whether a key as written stands for @key; escapes are read only where there are any. */
+static bool key_is(JsonSpan written, const char *key) {
+        if (!memchr(written.data, '\\', written.size))
+                return written.size == strlen(key) && memcmp(written.data, key, written.size) == 0;
+        /* With the quotes around it, it is a JSON text of its own. */
+        json_t *string = json_loadb(written.data - 1, written.size + 2, JSON_DECODE_ANY, NULL);
+        bool is_it = json_is_string(string) && text_equal(json_string_value(string), key);
+        json_decref(string);
+        return is_it;
+}
+
 int json_replace_member(JsonSpan object, const char *key, const char *value, Buffer *out) {
         JsonCursor cursor;
         JsonSpan name, old;
@@ -168,7 +180,7 @@ int json_replace_member(JsonSpan object, const char *key, const char *value, Buf
                 return -EINVAL;
         buffer_append_byte(out, '{');
         while ((r = json_cursor_next(&cursor, &name, &old)) > 0) {
-                bool is_it = name.size == strlen(key) && memcmp(name.data, key, name.size) == 0;
+                bool is_it = key_is(name, key);
                 if (is_it && !value)
                         continue;
                 if (!is_first)

@@ -34,6 +34,11 @@ int record_new(const RecordClass *class, const char *text, size_t size, const ch
         json_error_t reason;
         Error inner = ERROR_INIT;
 
+        /* jansson reads over a NUL behind a number, and then not a second time. */
+        const char *nul = memchr(text, '\0', size);
+        if (nul)
+                return error_set(err, ERR_CORRUPT, file, "%s: byte %zu: a NUL byte", file,
+                                 offset + (size_t)(nul - text));
         json_t *object = json_loadb(text, size, JSON_REJECT_DUPLICATES, &reason);
         if (!object)
                 return error_set(err, ERR_CORRUPT, file, "%s: byte %zu: %s", file,
@@ -67,7 +72,7 @@ int records_open(Records *records, const RecordClass *class, int dir_fd, const c
         return lock_file_open(&records->lock, dir_fd, lock_name, lock_path, err);
 }
 
-static void forget(Records *records) {
+void records_forget(Records *records) {
         for (size_t i = 0; i < records->count; i++)
                 record_unref(records->items[i]);
         free(records->items);
@@ -78,7 +83,7 @@ static void forget(Records *records) {
 }
 
 void records_close(Records *records) {
-        forget(records);
+        records_forget(records);
         lock_file_close(&records->lock);
         free(records->path);
         records->path = NULL;
@@ -126,8 +131,8 @@ static Record *find_same_text(const Records *records, size_t *at, JsonSpan text)
         return NULL;
 }
 
-/* Fills @to from a file's text. @from: what is known already. */
-static int parse_file(Records *to, const Records *from, const char *text, size_t size, Error *err) {
+int records_parse(Records *records, const Records *known, const char *text, size_t size,
+                  Error *err) {
         JsonCursor cursor;
         JsonSpan key, value;
         size_t reuse = 0;
@@ -136,26 +141,27 @@ static int parse_file(Records *to, const Records *from, const char *text, size_t
         if (size == 0)
                 return 0;
         if (json_cursor_open(&cursor, text, size, false) < 0)
-                return error_set(err, ERR_CORRUPT, to->path, "%s: byte 0: no JSON array", to->path);
+                return error_set(err, ERR_CORRUPT, records->path, "%s: byte 0: no JSON array",
+                                 records->path);
         while ((r = json_cursor_next(&cursor, &key, &value)) > 0) {
-                Record *record = find_same_text(from, &reuse, value);
+                Record *record = find_same_text(known, &reuse, value);
                 if (record)
                         record_ref(record);
-                else if (record_new(to->class, value.data, value.size, to->path,
+                else if (record_new(records->class, value.data, value.size, records->path,
                                     (size_t)(value.data - text), &record, err) < 0)
                         return -1;
-                if (map_get(&to->by_id, record->id)) {
-                        error_set(err, ERR_CORRUPT, to->path, "%s: byte %zu: %s %s appears twice",
-                                  to->path, (size_t)(value.data - text), to->class->noun,
-                                  record->id);
+                if (map_get(&records->by_id, record->id)) {
+                        error_set(err, ERR_CORRUPT, records->path,
+                                  "%s: byte %zu: %s %s appears twice", records->path,
+                                  (size_t)(value.data - text), records->class->noun, record->id);
                         record_unref(record);
                         return -1;
                 }
-                append(to, record);
+                append(records, record);
         }
         if (r < 0)
-                return error_set(err, ERR_CORRUPT, to->path, "%s: byte %zu: malformed JSON",
-                                 to->path, json_cursor_offset(&cursor));
+                return error_set(err, ERR_CORRUPT, records->path, "%s: byte %zu: malformed JSON",
+                                 records->path, json_cursor_offset(&cursor));
         return 0;
 }
 
@@ -187,11 +193,11 @@ static int load(Records *records, const LockStamp *stamp, Error *err) {
         }
 
         Records fresh = { .class = records->class, .path = records->path };
-        if (parse_file(&fresh, records, text, size, err) < 0) {
-                forget(&fresh);
+        if (records_parse(&fresh, records, text, size, err) < 0) {
+                records_forget(&fresh);
                 return -1;
         }
-        forget(records);
+        records_forget(records);
         records->items = fresh.items;
         records->count = fresh.count;
         records->capacity = fresh.capacity;
@@ -336,7 +342,7 @@ int records_save(Records *records, Error *err) {
         if (write_file(records, err) < 0 ||
             lock_file_write_stamp(&records->lock, &records->stamp, err) < 0 ||
             read_identity(records, &records->identity, err) < 0) {
-                forget(records);
+                records_forget(records);
                 return -1;
         }
         return 0;

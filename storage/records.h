@@ -109,6 +109,18 @@ static inline void records_end_writep(Records **records) {
                 records_end_write(*records);
 }
 
+/**
+ * records_parse() - fill an empty table from the text of a file
+ * @known: a table whose records are shared where their text is the same
+ *
+ * On failure the table holds some of the records. ERR_CORRUPT, naming the file and the position.
+ */
+int records_parse(Records *records, const Records *known, const char *text, size_t size,
+                  Error *err);
+
+/** records_forget() - drop all records; they are read again when they are asked for */
+void records_forget(Records *records);
+
 /** records_find() - by id, borrowed, or NULL */
 Record *records_find(const Records *records, const char *id);
 

@@ -161,7 +161,7 @@ static int read_pax(TarReader *reader, Error *err) {
 
 /* Two zero blocks end an archive; so does the end of the source where a header would begin. */
 static int read_end(TarReader *reader, Error *err) {
-        const uint8_t *block;
+        const uint8_t *block = NULL;
 
         int r = read_block(reader, &block, err);
         if (r < 0)
@@ -309,7 +309,7 @@ int tar_reader_next(TarReader *reader, const TarEntry **ret, Error *err) {
         reader->padding = 0;
 
         for (;;) {
-                const uint8_t *block;
+                const uint8_t *block = NULL;
                 int r = read_block(reader, &block, err);
                 if (r < 0)
                         return -1;

@@ -125,6 +125,7 @@ TarSplitReader *tar_split_reader_new(int fd) {
         TarSplitReader *reader = xnew(TarSplitReader, 1);
 
         reader->fd = fd;
+        reader->input.data = reader->chunk;
         (void)inflater_new(&reader->inflater, COMPRESSION_GZIP, NULL);
         return reader;
 }
@@ -179,10 +180,10 @@ static int read_text(TarSplitReader *reader, Error *err) {
 /* The next line without its newline: 1, or 0 at the end. It is at the front of reader->text. */
 static int read_line(TarSplitReader *reader, size_t *ret_size, Error *err) {
         for (;;) {
-                char *from = reader->text.data + reader->searched;
-                char *newline = reader->text.size > reader->searched
-                                        ? memchr(from, '\n', reader->text.size - reader->searched)
-                                        : NULL;
+                char *newline = NULL;
+                if (reader->text.size > reader->searched)
+                        newline = memchr(reader->text.data + reader->searched, '\n',
+                                         reader->text.size - reader->searched);
                 if (newline) {
                         *ret_size = (size_t)(newline - reader->text.data);
                         return 1;
