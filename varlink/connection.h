@@ -14,6 +14,8 @@
  * EPOLLERR mean that it can receive no more either: its call is cancelled, except a oneway call,
  * which nobody waits for. While a call runs nothing is read, so it is EPOLLHUP, always reported,
  * that tells of a killed client.
+ * (A tcp peer that is killed looks like one that only stopped sending: it is noticed when a reply
+ * cannot be delivered.)
  */
 
 #include "base/buffer.h"
