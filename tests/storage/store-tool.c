@@ -11,13 +11,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/fd.h"
-#include "base/random.h"
 #include "base/timestamp.h"
 #include "oci/digest.h"
 #include "storage/store.h"
+#include "torture.h"
 
 typedef struct Command {
         const char *name;
@@ -190,82 +189,15 @@ static int run_sweep(Store *store, int argc _unused_, char **argv _unused_, Erro
         return store_sweep(store, err);
 }
 
-static double now_us(void) {
-        struct timespec t;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &t);
-        return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static int compare_doubles(const void *a, const void *b) {
-        double x = *(const double *)a, y = *(const double *)b;
-
-        return (x > y) - (x < y);
-}
-
-static void print_median(const char *what, double *samples, size_t count) {
-        qsort(samples, count, sizeof(*samples), compare_doubles);
-        printf("{\"what\":\"%s\",\"median_us\":%.0f,\"p90_us\":%.0f}\n", what, samples[count / 2],
-               samples[count * 9 / 10]);
-}
-
-static int fill_store(Store *store, size_t count, const char *image, Error *err) {
-        for (size_t i = 0; i < count; i++) {
-                char id[65], layer[65], name[32];
-                random_hex(id, 64);
-                random_hex(layer, 64);
-                snprintf(name, sizeof(name), "filler-%zu", i);
-                StoreContainerSpec spec = { id, layer, name, image, "{\"filler\":true}" };
-                if (store_container_create(store, &spec, err) < 0)
-                        return -1;
-        }
-        return 0;
-}
-
-/* bench IMAGE ROUNDS OTHERS: the hot path, with so many other containers in the store */
+/* bench IMAGE ROUNDS OTHERS */
 static int run_bench(Store *store, int argc _unused_, char **argv, Error *err) {
-        size_t rounds = (size_t)atoi(argv[1]), others = (size_t)atoi(argv[2]);
-        double *samples[4];
-        int r = -1;
+        return bench(store, argv[0], (int)strtol(argv[1], NULL, 10), (int)strtol(argv[2], NULL, 10),
+                     err);
+}
 
-        if (rounds == 0 || fill_store(store, others, argv[0], err) < 0)
-                return -1;
-        for (size_t k = 0; k < 4; k++)
-                samples[k] = xnew(double, rounds);
-        for (size_t i = 0; i < rounds; i++) {
-                _cleanup_free_ char *path = NULL;
-                char id[65], layer[65], name[32];
-                random_hex(id, 64);
-                random_hex(layer, 64);
-                snprintf(name, sizeof(name), "bench-%zu", i);
-                StoreContainerSpec spec = { id, layer, name, argv[0], "{\"bench\":true}" };
-                double t0 = now_us();
-                if (store_container_create(store, &spec, err) < 0)
-                        goto end;
-                double t1 = now_us();
-                if (store_layer_mount(store, layer, &path, err) < 0)
-                        goto end;
-                double t2 = now_us();
-                if (store_layer_unmount(store, layer, false, NULL, err) < 0)
-                        goto end;
-                double t3 = now_us();
-                if (store_container_delete(store, id, layer, err) < 0)
-                        goto end;
-                double t4 = now_us();
-                samples[0][i] = t1 - t0;
-                samples[1][i] = t2 - t1;
-                samples[2][i] = t3 - t2;
-                samples[3][i] = t4 - t3;
-        }
-        print_median("create", samples[0], rounds);
-        print_median("mount", samples[1], rounds);
-        print_median("unmount", samples[2], rounds);
-        print_median("delete", samples[3], rounds);
-        r = 0;
-end:
-        for (size_t k = 0; k < 4; k++)
-                free(samples[k]);
-        return r;
+/* torture SECONDS TAR... */
+static int run_torture(Store *store, int argc, char **argv, Error *err) {
+        return torture(store, (int)strtol(argv[0], NULL, 10), argv + 1, argc - 1, err);
 }
 
 static const Command commands[] = {
@@ -276,6 +208,7 @@ static const Command commands[] = {
         { "containers", 0, run_containers }, { "mount", 1, run_mount },
         { "unmount", 1, run_unmount },       { "count", 1, run_count },
         { "sweep", 0, run_sweep },           { "bench", 3, run_bench },
+        { "torture", 2, run_torture },
 };
 
 int main(int argc, char **argv) {
