@@ -24,6 +24,7 @@
 #define COMMAND_LINE_MAX (128 * 1024)
 #define DEATH_WAIT_MS    2000 /* how long a killed process may take to be gone */
 #define KILL_ROUNDS      50   /* a cgroup whose processes fork is emptied in several rounds */
+#define LET_GO_WAIT_MS   5    /* between two tries to remove a cgroup that is empty but busy */
 
 static int open_pidfd(pid_t pid) {
         return (int)syscall(SYS_pidfd_open, pid, 0);
@@ -117,12 +118,20 @@ static int remove_cgroup_at(const char *hierarchy, const char *path) {
 
         if (fd < 0)
                 return 0;
-        for (int round = 0; round < KILL_ROUNDS; round++) {
+        for (int round = 0, waited_ms = 0; round < KILL_ROUNDS;) {
                 thaw(fd);
                 int count = kill_members(fd);
                 killed += count;
-                if (rmdir(full) == 0 || errno != EBUSY || count == 0)
+                if (rmdir(full) == 0 || errno != EBUSY)
                         break;
+                if (count > 0) {
+                        round++;
+                        continue;
+                }
+                /* Dead, but not yet let go of by the kernel, which on cgroup v1 tells nobody. */
+                if ((waited_ms += LET_GO_WAIT_MS) > DEATH_WAIT_MS)
+                        break;
+                (void)poll(NULL, 0, LET_GO_WAIT_MS);
         }
         return killed;
 }

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 import scratch
-from varlink import Connection
+from varlink import Closed, Connection
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SELKIED = os.environ.get("SELKIED", os.path.join(PROJECT, "build", "selkied"))
@@ -76,6 +76,9 @@ class Engine:
                 connection.Ping()
             return True
         except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except (BrokenPipeError, Closed):
+            # a child that a killed engine was just starting had the old socket open until its exec
             return False
 
     def kill(self):
@@ -238,7 +241,10 @@ class Engine:
             self.discard()
 
     def discard(self):
-        """Take away everything, also after a failure."""
+        """Take away everything, also after a failure; SELKIE_TEST_KEEP names a folder for logs."""
+        if os.environ.get("SELKIE_TEST_KEEP") and os.path.exists(self.log):
+            name = os.path.basename(self.folder) + ".log"
+            shutil.copy(self.log, os.path.join(os.environ["SELKIE_TEST_KEEP"], name))
         if self.process:
             self.kill()
         for pid, _ in scratch.processes_with(self.folder):
@@ -256,6 +262,11 @@ class Engine:
         """Only folders that bear the ID of a container of this engine."""
         for folder in scratch.cgroups_of(self.ids):
             for inside, _, _ in os.walk(folder):
+                try:  # a frozen process of cgroup v1 does not even die
+                    with open(os.path.join(inside, "freezer.state"), "r+b", 0) as stream:
+                        stream.write(b"THAWED")
+                except OSError:
+                    pass
                 try:
                     with open(os.path.join(inside, "cgroup.procs"), encoding="utf-8") as stream:
                         pids = [int(line) for line in stream]
