@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Whatever a runtime says, an error's text is one line of UTF-8 of bounded length, and not empty. */
+/* Whatever a runtime says, an error's text is one line of UTF-8 of bounded length, and not empty.
+ */
 
 #include <assert.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The input is a user, a passwd file and a group file, parted by "---" lines. The answer is refused with
- * a reason, or holds no id that means "no change" to the kernel.
+ * The input is a user, a passwd file and a group file, parted by "---" lines. The answer is refused
+ * with a reason, or holds no id that means "no change" to the kernel.
  */
 
 #include <assert.h>
