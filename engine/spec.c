@@ -18,6 +18,7 @@
 #include "base/path.h"
 #include "engine/object.h"
 #include "oci/seccomp.h"
+#include "oci/seccomp_filter.h"
 #include "oci/user.h"
 
 /* Cgroups of containers: <root of each hierarchy>/selkie/<id>, or a scope of machine.slice. */
@@ -102,11 +103,25 @@ static int make_work_dir(Container *container, int root_fd, Error *err) {
         return 0;
 }
 
+/* crun is spared the compiling; the rules stay in the document for whoever reads it. */
+static int set_filter(Container *container, RuntimeConfig *config, Error *err) {
+        const Engine *engine = container->engine;
+        bool is_crun = text_equal(engine->runtime->name, "crun");
+        _cleanup_free_ char *rules = NULL, *filter = NULL;
+
+        if (seccomp_cache_get(engine->seccomp, NULL, config->bounding, &rules,
+                              is_crun ? &filter : NULL, err) < 0)
+                return -1;
+        config->seccomp = arena_strdup(&config->arena, rules);
+        if (filter)
+                runtime_config_set_annotation(config, SECCOMP_FILTER_ANNOTATION, filter);
+        return 0;
+}
+
 int spec_build(Container *container, const char *root, Buffer *spec, Error *err) {
         _cleanup_runtime_config_ RuntimeConfig config = RUNTIME_CONFIG_INIT;
         _cleanup_(resolved_user_done)
         ResolvedUser user = RESOLVED_USER_INIT;
-        _cleanup_free_ char *seccomp = NULL;
 
         _cleanup_close_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (root_fd < 0)
@@ -115,11 +130,10 @@ int spec_build(Container *container, const char *root, Buffer *spec, Error *err)
         spec_fill(container, &config);
         if (make_work_dir(container, root_fd, err) < 0 ||
             user_lookup(root_fd, container->config.user, NULL, &user, err) < 0 ||
-            seccomp_cache_get(container->engine->seccomp, NULL, config.bounding, &seccomp, err) < 0)
+            set_filter(container, &config, err) < 0)
                 return -1;
 
         config.root_path = root;
-        config.seccomp = seccomp;
         config.uid = user.uid;
         config.gid = user.gid;
         config.additional_gids = user.additional_gids;

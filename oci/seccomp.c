@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "oci/seccomp.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "oci/json_writer.h"
+#include "oci/seccomp_filter.h"
 #include "oci/seccomp_rules.h"
 
 static unsigned kernel_version(void) {
@@ -126,7 +128,7 @@ int seccomp_translate(const char *profile, size_t size, const char *name,
         return *ret ? 0 : error_set(err, ERR_LIMIT, name, "no memory for the system call filter");
 }
 
-/* A translation, and what it was made of. A file that changes in place gets a new time. */
+/* What was made of a profile. A file that changes in place gets a new time. */
 typedef struct Entry {
         List link;
         char *path; /* "": the rules built in */
@@ -136,11 +138,13 @@ typedef struct Entry {
         struct timespec changed;
         CapabilitySet capabilities;
         char *text;
+        char *filter; /* NULL: not asked for yet */
 } Entry;
 
 struct SeccompCache {
-        pthread_mutex_t lock; /* guards the entries; nothing else is locked under it */
-        List entries;         /* the newest last */
+        pthread_mutex_t compile_lock; /* held while a filter is compiled, so that it is once */
+        pthread_mutex_t lock;         /* guards the entries; innermost */
+        List entries;                 /* the newest last */
         size_t count;
 };
 
@@ -148,12 +152,14 @@ static void entry_free(Entry *entry) {
         list_remove(&entry->link);
         free(entry->path);
         free(entry->text);
+        free(entry->filter);
         free(entry);
 }
 
 SeccompCache *seccomp_cache_new(void) {
         SeccompCache *cache = xnew(SeccompCache, 1);
 
+        pthread_mutex_init(&cache->compile_lock, NULL);
         pthread_mutex_init(&cache->lock, NULL);
         list_init(&cache->entries);
         return cache;
@@ -165,6 +171,7 @@ SeccompCache *seccomp_cache_free(SeccompCache *cache) {
         LIST_FOREACH (link, &cache->entries)
                 entry_free(container_of(link, Entry, link));
         pthread_mutex_destroy(&cache->lock);
+        pthread_mutex_destroy(&cache->compile_lock);
         free(cache);
         return NULL;
 }
@@ -176,41 +183,101 @@ static bool is_same_source(const Entry *a, const Entry *b) {
                text_equal(a->path, b->path);
 }
 
-static char *cache_find(SeccompCache *cache, const Entry *wanted) {
-        char *text = NULL;
-
-        pthread_mutex_lock(&cache->lock);
+static Entry *find_locked(SeccompCache *cache, const Entry *wanted) {
         LIST_FOREACH (link, &cache->entries) {
-                const Entry *entry = container_of(link, Entry, link);
-                if (!text && is_same_source(entry, wanted))
-                        text = xstrdup(entry->text);
+                Entry *entry = container_of(link, Entry, link);
+                if (is_same_source(entry, wanted))
+                        return entry;
         }
+        return NULL;
+}
+
+/* Copies of what is there; NULL for what is not. */
+static void cache_find(SeccompCache *cache, const Entry *wanted, char **ret_text,
+                       char **ret_filter) {
+        pthread_mutex_lock(&cache->lock);
+        const Entry *entry = find_locked(cache, wanted);
+        *ret_text = entry ? xstrdup(entry->text) : NULL;
+        *ret_filter = entry && entry->filter ? xstrdup(entry->filter) : NULL;
         pthread_mutex_unlock(&cache->lock);
-        return text;
 }
 
 static void cache_add(SeccompCache *cache, const Entry *source, const char *text) {
-        Entry *entry = xnew(Entry, 1);
-
-        *entry = *source;
-        list_init(&entry->link);
-        entry->path = xstrdup(source->path);
-        entry->text = xstrdup(text);
         pthread_mutex_lock(&cache->lock);
-        list_append(&cache->entries, &entry->link);
-        if (cache->count == SECCOMP_CACHE_ENTRIES)
-                entry_free(container_of(cache->entries.next, Entry, link));
-        else
-                cache->count++;
+        if (!find_locked(cache, source)) {
+                Entry *entry = xnew(Entry, 1);
+                *entry = *source;
+                list_init(&entry->link);
+                entry->path = xstrdup(source->path);
+                entry->text = xstrdup(text);
+                list_append(&cache->entries, &entry->link);
+                if (cache->count == SECCOMP_CACHE_ENTRIES)
+                        entry_free(container_of(cache->entries.next, Entry, link));
+                else
+                        cache->count++;
+        }
         pthread_mutex_unlock(&cache->lock);
 }
 
+/* The entry may have gone meanwhile, to make room: then nothing is kept. */
+static void cache_add_filter(SeccompCache *cache, const Entry *source, const char *filter) {
+        pthread_mutex_lock(&cache->lock);
+        Entry *entry = find_locked(cache, source);
+        if (entry)
+                entry->filter = xstrdup(filter);
+        pthread_mutex_unlock(&cache->lock);
+}
+
+static int translate_file(const Entry *source, const char *file, char **ret, Error *err) {
+        _cleanup_free_ char *profile = NULL;
+        size_t size = 0;
+
+        int r = *source->path ? file_read_at(AT_FDCWD, file, SECCOMP_PROFILE_MAX, &profile, &size)
+                              : 0;
+        if (r == -EFBIG)
+                return error_set(err, ERR_LIMIT, file, "%s is longer than %d bytes", file,
+                                 SECCOMP_PROFILE_MAX);
+        if (r < 0)
+                return error_errno(err, ERR_IO, -r, file, "cannot read %s", file);
+        return seccomp_translate(profile, size, file, source->capabilities, ret, err);
+}
+
+static int compile(const char *text, const char *file, char **ret, Error *err) {
+        _cleanup_buffer_ Buffer filter = BUFFER_INIT;
+        Error cause = ERROR_INIT;
+
+        if (seccomp_filter_compile(text, strlen(text), &filter, &cause) < 0)
+                return error_set(err, cause.kind, file, "%s: %s", file, cause.text);
+        /* Compiling leaves 1.2 MB of small pieces behind, which would stay for good. */
+        (void)malloc_trim(0);
+        *ret = base64_encode(filter.data, filter.size);
+        return 0;
+}
+
+static int compile_once(SeccompCache *cache, const Entry *source, const char *text,
+                        const char *file, char **ret, Error *err) {
+        _cleanup_free_ char *known_text = NULL, *filter = NULL;
+        int r = 0;
+
+        pthread_mutex_lock(&cache->compile_lock);
+        cache_find(cache, source, &known_text, &filter);
+        if (!filter) {
+                r = compile(text, file, &filter, err);
+                if (r == 0)
+                        cache_add_filter(cache, source, filter);
+        }
+        pthread_mutex_unlock(&cache->compile_lock);
+        if (r < 0)
+                return -1;
+        *ret = TAKE_PTR(filter);
+        return 0;
+}
+
 int seccomp_cache_get(SeccompCache *cache, const char *path, CapabilitySet capabilities, char **ret,
-                      Error *err) {
+                      char **ret_filter, Error *err) {
         const char *file = path ? path : SECCOMP_PROFILE_PATH;
         Entry source = { .path = (char *)file, .capabilities = capabilities };
-        _cleanup_free_ char *profile = NULL, *text = NULL;
-        size_t size = 0;
+        _cleanup_free_ char *text = NULL, *filter = NULL;
         struct stat st;
 
         if (stat(file, &st) == 0) {
@@ -223,22 +290,16 @@ int seccomp_cache_get(SeccompCache *cache, const char *path, CapabilitySet capab
         } else {
                 source.path = (char *)"";
         }
-        text = cache_find(cache, &source);
-        if (text) {
-                *ret = TAKE_PTR(text);
-                return 0;
+        cache_find(cache, &source, &text, &filter);
+        if (!text) {
+                if (translate_file(&source, file, &text, err) < 0)
+                        return -1;
+                cache_add(cache, &source, text);
         }
-
-        int r = *source.path ? file_read_at(AT_FDCWD, file, SECCOMP_PROFILE_MAX, &profile, &size)
-                             : 0;
-        if (r == -EFBIG)
-                return error_set(err, ERR_LIMIT, file, "%s is longer than %d bytes", file,
-                                 SECCOMP_PROFILE_MAX);
-        if (r < 0)
-                return error_errno(err, ERR_IO, -r, file, "cannot read %s", file);
-        if (seccomp_translate(profile, size, file, capabilities, &text, err) < 0)
+        if (ret_filter && !filter && compile_once(cache, &source, text, file, &filter, err) < 0)
                 return -1;
-        cache_add(cache, &source, text);
+        if (ret_filter)
+                *ret_filter = TAKE_PTR(filter);
         *ret = TAKE_PTR(text);
         return 0;
 }

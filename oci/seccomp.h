@@ -6,8 +6,10 @@
  * capability set and this machine's architecture into the text of the OCI document's linux.seccomp.
  *
  * The profile says which rules hold for which capabilities and architectures; the OCI form has no
- * such conditions. Translating costs a parse of the profile, so results are kept: for each profile
- * file (as it was at its last change) and capability set, once.
+ * such conditions. Translating costs a parse of the profile, and compiling what comes out (see
+ * seccomp_filter.h) costs more than a container's start does without it. So results are kept: for
+ * each profile file (as it was at its last change) and capability set, each is made once, when it
+ * is first asked for.
  */
 
 #include "base/error.h"
@@ -29,12 +31,14 @@ DEFINE_CLEANUP(SeccompCache, seccomp_cache_free);
  *         absent
  * @capabilities: the container's bounding set
  * @ret:          heap text of a JSON object, for RuntimeConfig.seccomp
+ * @ret_filter:   heap text, for SECCOMP_FILTER_ANNOTATION; NULL: not wanted, and not compiled
  *
- * Any worker thread. Errors: ERR_INVALID (not JSON, or not such a profile; subject = path, the text
- * has line and column or the member), ERR_LIMIT (longer than SECCOMP_PROFILE_MAX), ERR_IO.
+ * Any worker thread; who asks for a filter while one is being compiled waits for it. Errors,
+ * subject = path: ERR_INVALID (not JSON, or not such a profile; the text has line and column or the
+ * member), ERR_LIMIT (longer than SECCOMP_PROFILE_MAX), ERR_IO, those of seccomp_filter_compile().
  */
 int seccomp_cache_get(SeccompCache *cache, const char *path, CapabilitySet capabilities, char **ret,
-                      Error *err);
+                      char **ret_filter, Error *err);
 
 /**
  * seccomp_translate() - the same without cache or file

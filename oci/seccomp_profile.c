@@ -159,15 +159,14 @@ static int read_conditions(Reader *reader, const json_t *object, SeccompRule *ru
         return read_kernel(reader, includes, &rule->kernel_min);
 }
 
-/* Profiles hold 64-bit values without a sign; jansson gives those above INT64_MAX as real numbers.
- */
+/* Profiles hold 64-bit values without a sign; jansson reads no integer above INT64_MAX. */
 static int read_value(Reader *reader, const json_t *object, const char *member, uint64_t *ret) {
         const json_t *value = get(object, member);
 
         *ret = 0;
         if (!value)
                 return 0;
-        if (!json_is_integer(value))
+        if (!json_is_integer(value) || json_integer_value(value) < 0)
                 return wrong(reader, member, "is no number, or too large");
         *ret = (uint64_t)json_integer_value(value);
         return 0;

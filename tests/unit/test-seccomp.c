@@ -3,12 +3,14 @@
 /* The system call filter: the rules built in against the installed file, conditions, bad profiles.
  */
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -16,7 +18,9 @@
 
 #include "base/buffer.h"
 #include "base/fd.h"
+#include "base/text.h"
 #include "oci/seccomp.h"
+#include "oci/seccomp_filter.h"
 
 #define CAP_NUMBER_SYS_ADMIN   21
 #define CAP_NUMBER_AUDIT_WRITE 29
@@ -165,6 +169,10 @@ static void test_bad_profiles(void **state) {
                 { "{\"defaultAction\":\"SCMP_ACT_KILL\",\"syscalls\":[{\"names\":[\"a\"],"
                   "\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":\"x\"}]}",
                   "syscalls[0].errnoRet is no errno value" },
+                { "{\"defaultAction\":\"SCMP_ACT_KILL\",\"syscalls\":[{\"names\":[\"a\"],"
+                  "\"action\":\"SCMP_ACT_LOG\",\"args\":[{\"index\":0,\"value\":-1,"
+                  "\"op\":\"SCMP_CMP_EQ\"}]}]}",
+                  "syscalls[0].value is no number" },
                 { "{\"defaultAction\":\"SCMP_ACT_KILL\",\"defaultAction\":\"SCMP_ACT_LOG\"}",
                   "duplicate" },
         };
@@ -250,6 +258,95 @@ static void test_default_needs_no_path(void **state) {
         assert_non_null(strstr(text, "\"syscalls\":[{"));
 }
 
+/* Work that all threads of this process have done. */
+static int64_t cpu_ns(void) {
+        struct timespec now;
+
+        assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now), 0);
+        return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void *get_filter(void *cache) {
+        char *text = NULL, *filter = NULL;
+        Error err = ERROR_INIT;
+
+        (void)seccomp_cache_get(cache, NULL, CAPABILITY_DEFAULT, &text, &filter, &err);
+        free(text);
+        return filter;
+}
+
+static void test_filter_is_compiled_once(void **state) {
+        _cleanup_(seccomp_cache_freep)
+        SeccompCache *alone = seccomp_cache_new();
+        _cleanup_(seccomp_cache_freep)
+        SeccompCache *shared = seccomp_cache_new();
+        _cleanup_free_ char *text = NULL;
+        pthread_t threads[16];
+        Error err = ERROR_INIT;
+
+        (void)state;
+        assert_int_equal(seccomp_cache_get(alone, NULL, CAPABILITY_DEFAULT, &text, NULL, &err), 0);
+        int64_t begin = cpu_ns();
+        _cleanup_free_ char *filter = get_filter(alone);
+        int64_t once = cpu_ns() - begin;
+        assert_non_null(filter);
+
+        begin = cpu_ns();
+        for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, get_filter, shared), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+                void *theirs;
+                assert_int_equal(pthread_join(threads[i], &theirs), 0);
+                assert_non_null(theirs);
+                assert_string_equal(theirs, filter);
+                free(theirs);
+        }
+        int64_t together = cpu_ns() - begin;
+        if (together > 8 * once)
+                fail_msg("16 threads took %lld us, one %lld us", (long long)together / 1000,
+                         (long long)once / 1000);
+}
+
+static void test_filter_is_the_text_compiled(void **state) {
+        _cleanup_(seccomp_cache_freep)
+        SeccompCache *cache = seccomp_cache_new();
+        _cleanup_free_ char *text = NULL, *filter = NULL, *again = NULL;
+        _cleanup_buffer_ Buffer compiled = BUFFER_INIT;
+        Error err = ERROR_INIT;
+
+        (void)state;
+        assert_int_equal(seccomp_cache_get(cache, NULL, 0, &text, &filter, &err), 0);
+        assert_int_equal(seccomp_filter_compile(text, strlen(text), &compiled, &err), 0);
+        again = base64_encode(compiled.data, compiled.size);
+        assert_string_equal(filter, again);
+}
+
+/* The rules are well-formed, but no filter can be made of them. */
+static void test_filter_that_cannot_be(void **state) {
+        static const char profile[] =
+                "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"defaultErrnoRet\":1}";
+        _cleanup_(seccomp_cache_freep)
+        SeccompCache *cache = seccomp_cache_new();
+        _cleanup_free_ char *text = NULL;
+        char *none = NULL, *filter = NULL;
+        char path[] = "/tmp/test-seccomp-XXXXXX";
+        Error err = ERROR_INIT;
+
+        (void)state;
+        int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        (void)close(fd);
+        write_file(path, profile, sizeof(profile) - 1);
+        assert_int_equal(seccomp_cache_get(cache, path, 0, &text, NULL, &err), 0);
+        assert_true(seccomp_cache_get(cache, path, 0, &none, &filter, &err) < 0);
+        assert_int_equal(err.kind, ERR_INVALID);
+        assert_string_equal(err.subject, path);
+        assert_non_null(strstr(err.text, "SCMP_ACT_ALLOW takes no defaultErrnoRet"));
+        assert_null(none);
+        assert_null(filter);
+        assert_int_equal(unlink(path), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_builtin_is_the_file),
@@ -260,6 +357,9 @@ int main(void) {
                 cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_cache_follows_the_file),
                 cmocka_unit_test(test_default_needs_no_path),
+                cmocka_unit_test(test_filter_is_compiled_once),
+                cmocka_unit_test(test_filter_is_the_text_compiled),
+                cmocka_unit_test(test_filter_that_cannot_be),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
