@@ -55,7 +55,9 @@ static int open_resolved(int root_fd, const char *path, int flags, mode_t mode, 
                 .resolve = resolve,
         };
 
-        /* EAGAIN: a rename somewhere on the system kept the kernel from proving that ".." is safe. */
+        /*
+         * EAGAIN: a rename somewhere on the system kept the kernel from proving that ".." is safe.
+         */
         for (int tries = 0; tries < OPENAT2_TRIES_MAX; tries++) {
                 long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
                 if (fd >= 0)

@@ -25,8 +25,9 @@
  * path_clean() - the shortest equivalent of a path as text, relative to its root
  * @out: at least strlen(@path) + 2 bytes; "." for the root itself
  *
- * Leading slashes go; "a//b", "a/./b" and "a/x/../b" become "a/b". A relative path that climbs above
- * its start is -EXDEV; an absolute one stays at the root, as in a chroot. -ENAMETOOLONG: @size.
+ * Leading slashes go; "a//b", "a/./b" and "a/x/../b" become "a/b". A relative path that climbs
+ * above its start is -EXDEV; an absolute one stays at the root, as in a chroot. -ENAMETOOLONG:
+ * @size.
  */
 int path_clean(const char *path, char *out, size_t size);
 
@@ -39,7 +40,10 @@ int path_clean(const char *path, char *out, size_t size);
  */
 int path_open_in_root(int root_fd, const char *path, int flags, mode_t mode);
 
-/** path_open_plain() - the same without any symbolic link: -ELOOP where there is one, -EXDEV for a way out */
+/**
+ * path_open_plain() - the same without any symbolic link: -ELOOP where there is one, -EXDEV for a
+ * way out
+ */
 int path_open_plain(int root_fd, const char *path, int flags);
 
 /** path_make_dirs() - mkdir -p for a trusted absolute path; new directories get @mode exactly */

@@ -301,7 +301,10 @@ static int check_cancelled(const BlobReader *reader, Error *err) {
         return 0;
 }
 
-/* What stands in the ring, with the mutex held: 1 a block, 0 the end, -1 a failure, -EAGAIN nothing yet. */
+/*
+ * What stands in the ring, with the mutex held: 1 a block, 0 the end, -1 a failure, -EAGAIN nothing
+ * yet.
+ */
 static int take_block(BlobReader *reader, const uint8_t **ret_data, size_t *ret_size, Error *err) {
         const Block *block = &reader->blocks[reader->emptied % BLOCKS];
 

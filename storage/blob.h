@@ -5,7 +5,8 @@
  * A layer blob, read ahead: a thread reads, hashes and inflates it while the caller unpacks.
  *
  * The two halves cost about the same, so two processors halve the time. The thread is at most a few
- * blocks ahead. It stops when the reader is freed, also when it waits for a peer that sends nothing.
+ * blocks ahead. It stops when the reader is freed, also when it waits for a peer that sends
+ * nothing.
  */
 
 #include <stdint.h>
@@ -15,8 +16,9 @@
 #include "storage/compress.h"
 
 /*
- * A stream may inflate to this many times its own size. Real layers stay under 30; gzip itself allows
- * 1030 for a run of one byte, which is what a bomb is made of. Below the floor nothing is refused.
+ * A stream may inflate to this many times its own size. Real layers stay under 30; gzip itself
+ * allows 1030 for a run of one byte, which is what a bomb is made of. Below the floor nothing is
+ * refused.
  */
 #define BLOB_RATIO_MAX   200
 #define BLOB_RATIO_FLOOR (INT64_C(1) << 30)

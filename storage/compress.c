@@ -114,7 +114,9 @@ static int step_zstd(Inflater *inflater, InflaterInput *input, uint8_t *out, siz
                 if (ZSTD_isError(r))
                         return error_set(err, ERR_LAYER_CORRUPT, "zstd",
                                          "malformed zstd stream: %s", ZSTD_getErrorName(r));
-                /* A call that neither reads nor writes says nothing about where the stream stands. */
+                /*
+                 * A call that neither reads nor writes says nothing about where the stream stands.
+                 */
                 if (in.pos == in_before && to.pos == out_before)
                         break;
                 inflater->is_between = r == 0;

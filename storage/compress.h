@@ -4,9 +4,9 @@
 /*
  * Compressed streams: gzip through ISA-L, zstd through libzstd.
  *
- * Both formats may be several members one after the other (pigz, eStargz, zstd:chunked); a stream may
- * end after any whole member. bzip2 and xz are known and refused: nothing that a registry serves
- * today uses them, and each would be one more parser of hostile input.
+ * Both formats may be several members one after the other (pigz, eStargz, zstd:chunked); a stream
+ * may end after any whole member. bzip2 and xz are known and refused: nothing that a registry
+ * serves today uses them, and each would be one more parser of hostile input.
  */
 
 #include <stdint.h>

@@ -3,11 +3,12 @@
 /*
  * Containers, as far as the store knows them: a record, a read-write layer, and two folders.
  *
- * Starting and removing containers is the hot path, so a change is one save of each file. The caller
- * knows both ids before anything exists and keeps them as its intent; that is why a layer that is half
- * made needs no mark here: folders first, then the layer's record, then the container's; removal goes
- * the other way. A crash in between leaves folders that no record names, or a layer that no container
- * names: other tools read past both, and store_container_delete() removes both.
+ * Starting and removing containers is the hot path, so a change is one save of each file. The
+ * caller knows both ids before anything exists and keeps them as its intent; that is why a layer
+ * that is half made needs no mark here: folders first, then the layer's record, then the
+ * container's; removal goes the other way. A crash in between leaves folders that no record names,
+ * or a layer that no container names: other tools read past both, and store_container_delete()
+ * removes both.
  */
 
 #include <limits.h>

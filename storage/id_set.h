@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The different user or group ids of a layer. Mostly a handful, and mostly the same as the last time:
- * so an unsorted list with the last hit first, sorted and freed of doubles when it fills up.
+ * The different user or group ids of a layer. Mostly a handful, and mostly the same as the last
+ * time: so an unsorted list with the last hit first, sorted and freed of doubles when it fills up.
  */
 
 #include <stddef.h>

@@ -42,7 +42,9 @@ static void image_record_destroy(Record *record) {
         free(self);
 }
 
-/* Three members of the record, one list: the names in their order, with sizes and digests by name. */
+/*
+ * Three members of the record, one list: the names in their order, with sizes and digests by name.
+ */
 static int decode_big_data(const json_t *object, StoreImage *image, Error *err) {
         const json_t *sizes = json_object_get(object, "big-data-sizes");
         const json_t *digests = json_object_get(object, "big-data-digests");

@@ -3,9 +3,9 @@
 /*
  * A layer tarball becomes a layer.
  *
- * One pass over the stream: it is inflated and hashed (on a thread of its own), parsed, unpacked, and
- * described as tar-split, all at once and without a lock, into a staging folder. What is left for the
- * time under the lock is three renames and two saves.
+ * One pass over the stream: it is inflated and hashed (on a thread of its own), parsed, unpacked,
+ * and described as tar-split, all at once and without a lock, into a staging folder. What is left
+ * for the time under the lock is three renames and two saves.
  */
 
 #include <inttypes.h>
@@ -93,7 +93,9 @@ static int write_raw(Import *import, Error *err) {
         return tar_split_write_segment(import->split, raw->data, raw->size, err);
 }
 
-/* One member's content: to its file, and into the tar-split where the file will not give it back. */
+/*
+ * One member's content: to its file, and into the tar-split where the file will not give it back.
+ */
 static int copy_content(Import *import, const TarEntry *entry, int fd, bool is_kept,
                         uint64_t *ret_crc, Error *err) {
         const uint8_t *data;

@@ -186,7 +186,9 @@ int json_replace_member(JsonSpan object, const char *key, const char *value, Buf
                 if (!is_first)
                         buffer_append_byte(out, ',');
                 is_first = false;
-                /* From the opening quote of the key, with whatever stands between it and the value. */
+                /*
+                 * From the opening quote of the key, with whatever stands between it and the value.
+                 */
                 buffer_append(out, name.data - 1, (size_t)(old.data - name.data) + 1);
                 if (is_it)
                         buffer_append_string(out, value);

@@ -6,8 +6,8 @@
  *
  * The store's files are arrays of objects that other tools extend with fields of their own. To keep
  * those byte for byte, a record is edited as text: one member's value is exchanged and all else is
- * copied. The scanner only finds where values end; whether they are well-formed is jansson's to say,
- * which reads every record that is new to us.
+ * copied. The scanner only finds where values end; whether they are well-formed is jansson's to
+ * say, which reads every record that is new to us.
  */
 
 #include "base/buffer.h"
@@ -43,7 +43,9 @@ static inline size_t json_cursor_offset(const JsonCursor *cursor) {
 /** json_append_string() - @s in quotes, escaped; bytes that are no UTF-8 become U+FFFD */
 void json_append_string(Buffer *buffer, const char *s);
 
-/** json_append_member() - `,"key":"value"`, the comma only after a member; nothing if @value is NULL */
+/**
+ * json_append_member() - `,"key":"value"`, the comma only after a member; nothing if @value is NULL
+ */
 void json_append_member(Buffer *buffer, const char *key, const char *value);
 
 /** json_append_key() - `,"key":`, the comma only after a member */

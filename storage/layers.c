@@ -3,8 +3,8 @@
 /*
  * Layers: their records, and how they go.
  *
- * A layer that a writer is making or removing is marked incomplete in the file. Whoever holds the lock
- * for writing and sees that mark knows that the writer is dead, and removes the layer.
+ * A layer that a writer is making or removing is marked incomplete in the file. Whoever holds the
+ * lock for writing and sees that mark knows that the writer is dead, and removes the layer.
  */
 
 #include <limits.h>

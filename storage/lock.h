@@ -5,9 +5,9 @@
  * A lock file of the store: exclusion against other programs, and the stamp of the last writer.
  *
  * The other tools take POSIX record locks over the whole file. This takes an open-file-description
- * lock, which conflicts with theirs in the same way, but does not vanish when some other descriptor of
- * the file is closed in this process. It belongs to the descriptor and not to the thread, so a mutex
- * stands before it.
+ * lock, which conflicts with theirs in the same way, but does not vanish when some other descriptor
+ * of the file is closed in this process. It belongs to the descriptor and not to the thread, so a
+ * mutex stands before it.
  *
  * Each file holds 64 bytes that its last writer left. A reader that finds other bytes than it
  * remembers reads the data file again. The size must stay 64: others reload for ever otherwise.

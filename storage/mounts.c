@@ -3,13 +3,13 @@
 /*
  * Mount counts, shared with the other tools through mountpoints.json in the run root.
  *
- * A count may be stale: the run root outlives a crash, the mount may not. So a count is believed only
- * when something is mounted there. The file is saved before the mount and after the unmount: a crash
- * leaves a count without a mount, which everyone corrects, never a mount without a count.
+ * A count may be stale: the run root outlives a crash, the mount may not. So a count is believed
+ * only when something is mounted there. The file is saved before the mount and after the unmount: a
+ * crash leaves a count without a mount, which everyone corrects, never a mount without a count.
  *
- * overlay/ is bound over itself, privately, while anything is mounted in it. The other tools do so at
- * each start if it is not; a mount of ours that they covered by that would be out of reach for good.
- * They undo it only while no mount is counted.
+ * overlay/ is bound over itself, privately, while anything is mounted in it. The other tools do so
+ * at each start if it is not; a mount of ours that they covered by that would be out of reach for
+ * good. They undo it only while no mount is counted.
  */
 
 #include <string.h>

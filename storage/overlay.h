@@ -4,9 +4,9 @@
 /*
  * The overlay driver: what a layer is on disk, and how one is mounted.
  *
- * overlay/<id>/ holds diff (the layer's own files), link (its short name), lower (the short names of
- * its ancestors, nearest first), work, and merged while mounted; overlay/l/<short> points to the diff.
- * Short names exist because the kernel takes the whole list of lower directories in one page.
+ * overlay/<id>/ holds diff (the layer's own files), link (its short name), lower (the short names
+ * of its ancestors, nearest first), work, and merged while mounted; overlay/l/<short> points to the
+ * diff. Short names exist because the kernel takes the whole list of lower directories in one page.
  */
 
 #include <sys/types.h>
@@ -23,12 +23,15 @@
  * @parent:  layer id or NULL
  * @sync:    make link and lower survive a power cut
  *
- * What a failure leaves is the caller's to remove. ERR_CORRUPT (the parent's files), ERR_LIMIT, ERR_IO.
+ * What a failure leaves is the caller's to remove. ERR_CORRUPT (the parent's files), ERR_LIMIT,
+ * ERR_IO.
  */
 int overlay_make(int dir_fd, const char *name, int home_fd, const char *parent, bool sync,
                  Error *err);
 
-/** overlay_link() - make l/<link> for a layer's directory that is in its place; replaces a stale one */
+/**
+ * overlay_link() - make l/<link> for a layer's directory that is in its place; replaces a stale one
+ */
 int overlay_link(int home_fd, const char *id, Error *err);
 
 /** overlay_unlink() - remove l/<link>; nothing there is fine */
@@ -56,7 +59,10 @@ typedef struct OverlayMount {
  */
 int overlay_mount(int home_fd, const OverlayMount *mount, Error *err);
 
-/** overlay_unmount() - unmount merged, all that is stacked there, and remove it; not mounted is fine; ERR_IO */
+/**
+ * overlay_unmount() - unmount merged, all that is stacked there, and remove it; not mounted is
+ * fine; ERR_IO
+ */
 int overlay_unmount(int home_fd, const char *home, const char *id, Error *err);
 
 /** overlay_is_mounted() - whether merged is mounted now */

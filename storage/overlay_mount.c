@@ -3,9 +3,9 @@
 /*
  * Mounting of layers.
  *
- * The mount is made private at once, so that whatever a container mounts below it stays out of other
- * namespaces. mount(2) rather than fsconfig(2): its one limit, a page for all options, is met by short
- * names relative to overlay/ (128 of them fit), and it works the same on every kernel.
+ * The mount is made private at once, so that whatever a container mounts below it stays out of
+ * other namespaces. mount(2) rather than fsconfig(2): its one limit, a page for all options, is met
+ * by short names relative to overlay/ (128 of them fit), and it works the same on every kernel.
  */
 
 #include "storage/overlay.h"
@@ -124,7 +124,10 @@ static int read_lower(int home_fd, const char *id, char **ret, Error *err) {
         return 0;
 }
 
-/* The kernel leaves this behind when a volatile mount was not unmounted, and then refuses the next one. */
+/*
+ * The kernel leaves this behind when a volatile mount was not unmounted, and then refuses the next
+ * one.
+ */
 static void clear_volatile_mark(int home_fd, const char *id) {
         char path[NAME_MAX + 40];
 

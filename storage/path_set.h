@@ -4,9 +4,10 @@
 /*
  * Which paths were seen, in eight bytes each.
  *
- * Only hashes are kept: for a layer of a million files that is 16 MB instead of 100. Two paths with one
- * hash would look like one; the caller uses this where that costs a little space and nothing else. The
- * hash is a polynomial with a secret random base, so that no layer can be made to collide.
+ * Only hashes are kept: for a layer of a million files that is 16 MB instead of 100. Two paths with
+ * one hash would look like one; the caller uses this where that costs a little space and nothing
+ * else. The hash is a polynomial with a secret random base, so that no layer can be made to
+ * collide.
  */
 
 #include <stdbool.h>

@@ -8,12 +8,14 @@
  * fields that were read from it. So fields of other tools survive, a save joins texts and encodes
  * nothing, and a load reads only the records whose text it does not have already.
  *
- * Readers take no file lock. The file is replaced by rename, so one read sees one state; the stamp and
- * the file's identity say whether the state in memory is still the file's. A lock would make them
- * wait, for another tool may hold it while it unpacks a layer for seconds. Writers hold the lock.
+ * Readers take no file lock. The file is replaced by rename, so one read sees one state; the stamp
+ * and the file's identity say whether the state in memory is still the file's. A lock would make
+ * them wait, for another tool may hold it while it unpacks a layer for seconds. Writers hold the
+ * lock.
  *
- * The table in memory has its own mutex, held for as long as records_read() or records_write() holds
- * the table. Order: as the lock files' (see store_private.h), each file lock before its table.
+ * The table in memory has its own mutex, held for as long as records_read() or records_write()
+ * holds the table. Order: as the lock files' (see store_private.h), each file lock before its
+ * table.
  */
 
 #include <jansson.h>
@@ -29,7 +31,10 @@ typedef struct Record Record;
 /* What a file's records are: how one is made from its JSON, and how it is freed. */
 typedef struct RecordClass {
         const char *noun; /* "layer" */
-        /** decode() - a new record with id set, or NULL after filling @err (ERR_CORRUPT, any subject) */
+        /**
+         * decode() - a new record with id set, or NULL after filling @err (ERR_CORRUPT, any
+         * subject)
+         */
         Record *(*decode)(const json_t *object, Error *err);
         void (*destroy)(Record *record);
 } RecordClass;
@@ -83,7 +88,9 @@ typedef struct Records {
 #define RECORDS_INIT \
         { .mutex = PTHREAD_MUTEX_INITIALIZER, .lock = LOCK_FILE_INIT, .dir_fd = -EBADF }
 
-/** records_open() - @name.json and @name.lock in @dir_fd; nothing is read yet. @dir_path: for texts */
+/**
+ * records_open() - @name.json and @name.lock in @dir_fd; nothing is read yet. @dir_path: for texts
+ */
 int records_open(Records *records, const RecordClass *class, int dir_fd, const char *dir_path,
                  const char *json_name, const char *lock_name, bool sync, Error *err);
 void records_close(Records *records);
@@ -91,11 +98,14 @@ void records_close(Records *records);
 /**
  * records_read() - the table as the file is now, for a look; records_end() gives it back
  *
- * Blocks only while another thread of this process looks or changes. ERR_CORRUPT, ERR_LIMIT, ERR_IO.
+ * Blocks only while another thread of this process looks or changes. ERR_CORRUPT, ERR_LIMIT,
+ * ERR_IO.
  */
 int records_read(Records *records, Records **ret, Error *err);
 
-/** records_write() - the same with the file locked for a change; records_end_write() gives it back */
+/**
+ * records_write() - the same with the file locked for a change; records_end_write() gives it back
+ */
 int records_write(Records *records, Records **ret, Error *err);
 
 void records_end(Records *records);
@@ -132,7 +142,10 @@ void records_remove(Records *records, Record *record);
 /** records_save() - write the file and the stamp; on failure memory is forgotten and read again */
 int records_save(Records *records, Error *err);
 
-/** records_sweep() - remove what dead writers of this file left beside it; the table is held for a change */
+/**
+ * records_sweep() - remove what dead writers of this file left beside it; the table is held for a
+ * change
+ */
 int records_sweep(Records *records, Error *err);
 
 /** records_append_text() - append a record made from text that we wrote ourselves; borrowed */
@@ -143,7 +156,10 @@ Record *records_replace_text(Records *records, Record *old, Buffer *text);
 
 /* --- for decoders --- */
 
-/** record_get_string() - *ret = heap copy, or NULL when missing or null; -1 and ERR_CORRUPT on another type */
+/**
+ * record_get_string() - *ret = heap copy, or NULL when missing or null; -1 and ERR_CORRUPT on
+ * another type
+ */
 int record_get_string(const json_t *object, const char *key, char **ret, Error *err);
 int record_get_int(const json_t *object, const char *key, int64_t *ret, Error *err);
 /** record_get_time() - RFC 3339; TIMESTAMP_ZERO when missing */

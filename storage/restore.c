@@ -98,7 +98,9 @@ static int collect_file(Restore *restore, const char *path, Error *err) {
         return 0;
 }
 
-/* All regular files below a directory; the open ones are never more than one, however deep it is. */
+/*
+ * All regular files below a directory; the open ones are never more than one, however deep it is.
+ */
 static int collect(Restore *restore, Error *err) {
         _cleanup_strings_ Strings pending = STRINGS_INIT;
 

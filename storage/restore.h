@@ -4,9 +4,9 @@
 /*
  * The tar-split of a layer in which entries took the place of earlier ones.
  *
- * When the stream was described, a file that is replaced later was still in its place. Afterwards its
- * name leads to other content, or to nothing. Such files were moved aside; here their content goes into
- * the description itself, so that the stream can be rebuilt from the layer alone.
+ * When the stream was described, a file that is replaced later was still in its place. Afterwards
+ * its name leads to other content, or to nothing. Such files were moved aside; here their content
+ * goes into the description itself, so that the stream can be rebuilt from the layer alone.
  */
 
 #include "base/error.h"

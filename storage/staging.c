@@ -34,7 +34,9 @@ int staging_open(Staging *staging, int tmp_fd, Error *err) {
                         return error_errno(err, ERR_IO, errno, staging->name,
                                            "cannot create staging folder %s", staging->name);
                 int fd = open_locked(tmp_fd, staging->name);
-                /* A sweep may have come between mkdir and flock: then this one is as good as gone. */
+                /*
+                 * A sweep may have come between mkdir and flock: then this one is as good as gone.
+                 */
                 if (fd == -ENOENT || fd == -EWOULDBLOCK)
                         continue;
                 if (fd < 0)

@@ -213,7 +213,9 @@ static bool parameter_is_off(const char *name) {
         return file_read_at(AT_FDCWD, path, 16, &value, NULL) < 0 || value[0] == 'N';
 }
 
-/* Whether readdir() tells the kinds of entries, which overlay needs; overlay/ holds at least "l". */
+/*
+ * Whether readdir() tells the kinds of entries, which overlay needs; overlay/ holds at least "l".
+ */
 static bool has_entry_types(int home_fd) {
         int fd = openat(home_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;

@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * The containers/storage store: layers, images and containers on disk, shared with podman, buildah and
- * skopeo at the same time.
+ * The containers/storage store: layers, images and containers on disk, shared with podman, buildah
+ * and skopeo at the same time.
  *
- * Truth is the JSON files, guarded by the format's own lock files; what is in memory is a cache that
- * is checked against the files' change stamps at every operation. Records handed out are immutable,
- * reference-counted snapshots: readers hold no lock, and a record changes by being replaced. Fields
- * that this program does not know survive its rewrites.
+ * Truth is the JSON files, guarded by the format's own lock files; what is in memory is a cache
+ * that is checked against the files' change stamps at every operation. Records handed out are
+ * immutable, reference-counted snapshots: readers hold no lock, and a record changes by being
+ * replaced. Fields that this program does not know survive its rewrites.
  *
  * Thread-safe; never call it on the loop: another tool may hold a lock for seconds.
  */
@@ -46,14 +46,15 @@ const char *store_driver(const Store *store);
 
 /* What GetInfo says of the driver; strings are static or live as long as the store. */
 typedef struct StoreStatus {
-        const char *
-                backing_filesystem; /* statfs name as containers/storage spells it: extfs, xfs, ... */
+        const char *backing_filesystem; /* as containers/storage spells it: extfs, xfs, ... */
         bool native_overlay_diff;
         bool supports_d_type;
 } StoreStatus;
 int store_status(Store *store, StoreStatus *ret, Error *err);
 
-/* --- layers ------------------------------------------------------------------------------------ */
+/*
+ * --- layers ------------------------------------------------------------------------------------
+ */
 
 typedef struct StoreLayer {
         char *id;
@@ -89,18 +90,21 @@ typedef struct StoreLayerContent {
  * @parent:  layer id or NULL
  * @blob_fd: readable stream, compressed or not; borrowed; read to its end
  * @is_cancelled: asked now and then; NULL: never cancelled
- * @ret:     what it was; a layer that exists already is reused, and the stream still read and checked
+ * @ret:     what it was; a layer that exists is reused, and the stream still read and checked
  *
  * Unpacks into a staging folder without a lock, then commits under the locks; tar-split included. A
- * crash at any point leaves a staging folder or a layer marked incomplete, which the next start or the
- * next writer of any tool removes.
+ * crash at any point leaves a staging folder or a layer marked incomplete, which the next start or
+ * the next writer of any tool removes.
  * Errors: ERR_LAYER_CORRUPT (subject = entry path), ERR_LIMIT, ERR_NO_SPACE, ERR_CANCELLED, ERR_IO.
  */
 int store_layer_import(Store *store, const char *parent, int blob_fd,
                        bool (*is_cancelled)(void *userdata), void *userdata, StoreLayerContent *ret,
                        Error *err);
 
-/** store_layer_delete() - one layer that no image, container or layer uses; ERR_IN_USE, ERR_NOT_FOUND */
+/**
+ * store_layer_delete() - one layer that no image, container or layer uses; ERR_IN_USE,
+ * ERR_NOT_FOUND
+ */
 int store_layer_delete(Store *store, const char *id, Error *err);
 
 /**
@@ -112,23 +116,33 @@ int store_layer_delete(Store *store, const char *id, Error *err);
  */
 int store_layer_mount(Store *store, const char *id, char **ret_path, Error *err);
 
-/** store_layer_unmount() - undo one mount; @force: undo all. *ret_is_mounted (may be NULL): still mounted */
+/**
+ * store_layer_unmount() - undo one mount; @force: undo all. *ret_is_mounted (may be NULL): still
+ * mounted
+ */
 int store_layer_unmount(Store *store, const char *id, bool force, bool *ret_is_mounted, Error *err);
 
 /** store_layer_mount_count() - how often it is mounted now, 0 if not */
 int store_layer_mount_count(Store *store, const char *id, int *ret, Error *err);
 
-/** store_layer_paths() - heap strings: lower dirs joined by ':' (nearest first, "" for a base), upper, work, merged */
+/**
+ * store_layer_paths() - heap strings: lower dirs joined by ':' (nearest first, "" for a base),
+ * upper, work, merged
+ */
 typedef struct StoreLayerPaths {
         char *lower, *upper, *work, *merged;
 } StoreLayerPaths;
 void store_layer_paths_done(StoreLayerPaths *paths);
 int store_layer_paths(Store *store, const char *id, StoreLayerPaths *ret, Error *err);
 
-/** store_layer_disk_usage() - bytes of file content in a layer's own diff (rwsize); walks the tree */
+/**
+ * store_layer_disk_usage() - bytes of file content in a layer's own diff (rwsize); walks the tree
+ */
 int store_layer_disk_usage(Store *store, const char *id, int64_t *ret, Error *err);
 
-/* --- images ------------------------------------------------------------------------------------ */
+/*
+ * --- images ------------------------------------------------------------------------------------
+ */
 
 typedef struct StoreBigData {
         char *key;
@@ -164,7 +178,10 @@ int store_images(Store *store, StoreImages *ret, Error *err);
 /** store_image_get() - by full id; ERR_NOT_FOUND */
 int store_image_get(Store *store, const char *id, StoreImage **ret, Error *err);
 
-/** store_image_read() - one big-data item; @ret is NUL-terminated one past its end; ERR_NOT_FOUND, ERR_LIMIT */
+/**
+ * store_image_read() - one big-data item; @ret is NUL-terminated one past its end; ERR_NOT_FOUND,
+ * ERR_LIMIT
+ */
 int store_image_read(Store *store, const StoreImage *image, const char *key, char **ret,
                      size_t *ret_size, Error *err);
 
@@ -185,10 +202,15 @@ typedef struct StoreImageSpec {
         size_t names_count;
 } StoreImageSpec;
 
-/** store_image_create() - add an image; one with this id gets the names (and data) added; files first, then the record */
+/**
+ * store_image_create() - add an image; one with this id gets the names (and data) added; files
+ * first, then the record
+ */
 int store_image_create(Store *store, const StoreImageSpec *spec, Error *err);
 
-/** store_image_set_names() - replace the names; names taken from other images move; ERR_NOT_FOUND */
+/**
+ * store_image_set_names() - replace the names; names taken from other images move; ERR_NOT_FOUND
+ */
 int store_image_set_names(Store *store, const char *id, const char *const *names, size_t count,
                           Error *err);
 
@@ -199,7 +221,9 @@ int store_image_set_names(Store *store, const char *id, const char *const *names
  */
 int store_image_delete(Store *store, const char *id, Error *err);
 
-/* --- containers -------------------------------------------------------------------------------- */
+/*
+ * --- containers --------------------------------------------------------------------------------
+ */
 
 typedef struct StoreContainer {
         char *id;
@@ -222,9 +246,8 @@ void store_containers_done(StoreContainers *containers);
 int store_containers(Store *store, StoreContainers *ret, Error *err);
 
 typedef struct StoreContainerSpec {
-        const char *id; /* 64 hex digits, chosen by the caller */
-        const char *
-                layer_id; /* 64 hex digits, chosen by the caller: known to its intent before it exists */
+        const char *id;       /* 64 hex digits, chosen by the caller */
+        const char *layer_id; /* the same; known to the caller's intent before it exists */
         const char *name;
         const char *image;    /* image id or "" */
         const char *metadata; /* JSON text */
@@ -233,13 +256,16 @@ typedef struct StoreContainerSpec {
 /**
  * store_container_create() - read-write layer on the image's top layer, and the record
  *
- * Makes `overlay-containers/<id>/userdata` in both roots. ERR_EXISTS (name or id taken by any tool),
- * ERR_IMAGE_NOT_FOUND, ERR_IO. Whatever a failure or crash leaves is removed by
+ * Makes `overlay-containers/<id>/userdata` in both roots. ERR_EXISTS (name or id taken by any
+ * tool), ERR_IMAGE_NOT_FOUND, ERR_IO. Whatever a failure or crash leaves is removed by
  * store_container_delete() with the same ids.
  */
 int store_container_create(Store *store, const StoreContainerSpec *spec, Error *err);
 
-/** store_container_delete() - record, read-write layer (unmounted by force), data; missing parts are fine */
+/**
+ * store_container_delete() - record, read-write layer (unmounted by force), data; missing parts are
+ * fine
+ */
 int store_container_delete(Store *store, const char *id, const char *layer_id, Error *err);
 
 /** store_container_dir() - heap path `<graph_root>/overlay-containers/<id>/userdata` */
@@ -247,5 +273,8 @@ char *store_container_dir(const Store *store, const char *id);
 /** store_container_run_dir() - heap path `<run_root>/overlay-containers/<id>/userdata` */
 char *store_container_run_dir(const Store *store, const char *id);
 
-/** store_sweep() - remove staging folders and incomplete layers that dead writers left; at engine start */
+/**
+ * store_sweep() - remove staging folders and incomplete layers that dead writers left; at engine
+ * start
+ */
 int store_sweep(Store *store, Error *err);

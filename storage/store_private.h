@@ -7,9 +7,9 @@
  * Order of the locks, in this process and against other programs, as the format wants it:
  * storage.lock, layers, images, containers, mounts; each file lock before the mutex of its table.
  *
- * The directory descriptors are of the store's own detached clone of the mount that the graph root is
- * on. Other tools (and mounting, here) bind overlay/ over itself; a rename from tmp/ into it would then
- * cross two mounts and fail. In the clone there is no such mount.
+ * The directory descriptors are of the store's own detached clone of the mount that the graph root
+ * is on. Other tools (and mounting, here) bind overlay/ over itself; a rename from tmp/ into it
+ * would then cross two mounts and fail. In the clone there is no such mount.
  */
 
 #include "storage/lock.h"
@@ -85,7 +85,10 @@ char *store_home(const Store *store);
 /** layers_write() - records_write() on the layers, then remove what dead writers left incomplete */
 int layers_write(Store *store, Records **ret, Error *err);
 
-/** layer_is_used() - whether another layer, an image or a container stands on it; the tables are held */
+/**
+ * layer_is_used() - whether another layer, an image or a container stands on it; the tables are
+ * held
+ */
 bool layer_is_used(const Records *layers, const Records *images, const Records *containers,
                    const char *id);
 
@@ -93,8 +96,8 @@ bool layer_is_used(const Records *layers, const Records *images, const Records *
  * layers_discard() - remove a layer from the table and its files from the store; saves twice
  * @trash_fd: staging folder, where the layer's directory goes
  *
- * The layer is marked incomplete and saved before its files go, so that a crash in between leaves what
- * any writer of any tool cleans.
+ * The layer is marked incomplete and saved before its files go, so that a crash in between leaves
+ * what any writer of any tool cleans.
  */
 int layers_discard(Store *store, Records *layers, Record *layer, int trash_fd, Error *err);
 
@@ -106,10 +109,12 @@ int images_sweep(Store *store, const Records *images, Error *err);
 /* --- mounts.c --- */
 
 /**
- * mounts_hold_home() - mount overlay/ over itself, private, as every tool does before it mounts a layer
+ * mounts_hold_home() - mount overlay/ over itself, private, as every tool does before it mounts a
+ * layer
  *
- * A tool that finds it missing does so later, over the mounts that are there, and hides them. Done when
- * the store is opened, so that containers come and go without a change in the number of mounts.
+ * A tool that finds it missing does so later, over the mounts that are there, and hides them. Done
+ * when the store is opened, so that containers come and go without a change in the number of
+ * mounts.
  */
 int mounts_hold_home(Store *store, Error *err);
 /** mounts_release_home() - undo the mount of overlay/ over itself if nothing is mounted in it */

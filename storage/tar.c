@@ -21,7 +21,10 @@ struct TarReader {
         bool is_at_end;
 
         Buffer raw;
-        /* What the headers in front of the next entry said; their texts, and what is read from them. */
+        /*
+         * What the headers in front of the next entry said; their texts, and what is read from
+         * them.
+         */
         Buffer pax_text, name_text, link_text;
         TarPax pax;
         TarHeader header;
@@ -277,7 +280,10 @@ static int compose_entry(TarReader *reader, Error *err) {
         return 0;
 }
 
-/* A global header has no say over members (Go's reader ignores it too), but it is part of the stream. */
+/*
+ * A global header has no say over members (Go's reader ignores it too), but it is part of the
+ * stream.
+ */
 static int skip_global(TarReader *reader, const TarEntry **ret, Error *err) {
         Buffer text = BUFFER_INIT;
 

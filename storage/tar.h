@@ -4,10 +4,11 @@
 /*
  * A streaming tar reader for layers: ustar, PAX, GNU long names, base-256 numbers.
  *
- * Own code rather than libarchive's because a layer must be rebuilt byte for byte later: besides the
- * meaning of each header the caller gets its raw bytes, and the padding before it. What a header means
- * follows Go's archive/tar, which is what the other tools read with: global PAX headers change nothing,
- * links and directories have no content whatever their size says, sparse files are refused.
+ * Own code rather than libarchive's because a layer must be rebuilt byte for byte later: besides
+ * the meaning of each header the caller gets its raw bytes, and the padding before it. What a
+ * header means follows Go's archive/tar, which is what the other tools read with: global PAX
+ * headers change nothing, links and directories have no content whatever their size says, sparse
+ * files are refused.
  *
  * Input is hostile. Nothing here touches the file system.
  */
@@ -24,7 +25,10 @@
 #define TAR_PAX_MAX     (1024 * 1024)     /* bytes of one PAX header or GNU long name */
 #define TAR_HEADERS_MAX (4 * 1024 * 1024) /* bytes of all headers in front of one entry */
 
-/* Where the bytes come from: 1 and some bytes that stay until the next call, 0 at the end, -1 and @err. */
+/*
+ * Where the bytes come from: 1 and some bytes that stay until the next call, 0 at the end, -1 and
+ * @err.
+ */
 typedef struct TarSource {
         int (*read)(void *userdata, const uint8_t **ret_data, size_t *ret_size, Error *err);
         void *userdata;
@@ -78,7 +82,10 @@ int tar_reader_next(TarReader *reader, const TarEntry **ret, Error *err);
 /** tar_reader_data() - more of the member's content: 1, or 0 at its end */
 int tar_reader_data(TarReader *reader, const uint8_t **ret_data, size_t *ret_size, Error *err);
 
-/** tar_reader_raw() - all bytes since the last content: padding, headers, end blocks; until the next call */
+/**
+ * tar_reader_raw() - all bytes since the last content: padding, headers, end blocks; until the next
+ * call
+ */
 const Buffer *tar_reader_raw(const TarReader *reader);
 
 /** tar_reader_rest() - bytes past the end of the archive: 1, or 0 when there are no more */

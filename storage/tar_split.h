@@ -2,12 +2,13 @@
 #pragma once
 
 /*
- * tar-split: what is needed to rebuild a layer's tar stream, byte for byte, from its unpacked files.
+ * tar-split: what is needed to rebuild a layer's tar stream, byte for byte, from its unpacked
+ * files.
  *
- * A gzip file of JSON lines in the order of the stream. A segment carries raw bytes: headers, padding.
- * A file entry stands for the content of a file of the layer, with its size and checksum. Whatever a
- * file cannot be trusted to give back (a path that occurs twice, a thing that was not unpacked) is
- * written as segments; readers take any number of them.
+ * A gzip file of JSON lines in the order of the stream. A segment carries raw bytes: headers,
+ * padding. A file entry stands for the content of a file of the layer, with its size and checksum.
+ * Whatever a file cannot be trusted to give back (a path that occurs twice, a thing that was not
+ * unpacked) is written as segments; readers take any number of them.
  */
 
 #include <stdint.h>
@@ -55,7 +56,10 @@ TarSplitReader *tar_split_reader_new(int fd);
 TarSplitReader *tar_split_reader_free(TarSplitReader *reader);
 DEFINE_CLEANUP(TarSplitReader, tar_split_reader_free);
 
-/** tar_split_read() - 1 and an entry that stays until the next call, 0 at the end; ERR_CORRUPT, ERR_IO */
+/**
+ * tar_split_read() - 1 and an entry that stays until the next call, 0 at the end; ERR_CORRUPT,
+ * ERR_IO
+ */
 int tar_split_read(TarSplitReader *reader, TarSplitEntry *ret, Error *err);
 
 /* Takes the bytes of a rebuilt stream; -1 and @err stop it. */

@@ -272,19 +272,25 @@ static int make_or_replace(Unpacker *u, const TarEntry *entry) {
                 int moved = replace(u);
                 r = moved < 0 ? moved : make_thing(u, entry);
         }
-        /* A link on the way to the parent may be what was replaced: it is found anew the next time. */
+        /*
+         * A link on the way to the parent may be what was replaced: it is found anew the next time.
+         */
         if (u->replaced != replaced)
                 u->parent[0] = '\0';
         return r;
 }
 
 static bool is_settable(const char *xattr) {
-        /* SELinux labels come from the host's policy; overlay's own would be obeyed by the mount. */
+        /*
+         * SELinux labels come from the host's policy; overlay's own would be obeyed by the mount.
+         */
         return !text_equal(xattr, "security.selinux") &&
                !text_starts_with(xattr, "trusted.overlay.");
 }
 
-/* Attributes through /proc where the thing is no regular file: links and devices cannot be opened. */
+/*
+ * Attributes through /proc where the thing is no regular file: links and devices cannot be opened.
+ */
 static int set_xattrs(const Unpacker *u, const TarEntry *entry, int fd) {
         char path[64 + NAME_MAX];
 

@@ -8,8 +8,9 @@
  * directory alone, and the last part is never followed. `.wh.NAME` becomes a character device 0:0,
  * `.wh..wh..opq` the opaque mark of its directory.
  *
- * What an entry replaces is not deleted but moved to a folder of replaced things: a path that occurs
- * twice leaves only its last content in the layer, and the first is still needed to rebuild the tar.
+ * What an entry replaces is not deleted but moved to a folder of replaced things: a path that
+ * occurs twice leaves only its last content in the layer, and the first is still needed to rebuild
+ * the tar.
  */
 
 #include <stdint.h>
@@ -34,7 +35,7 @@ DEFINE_CLEANUP(Unpacker, unpacker_free);
 
 /**
  * unpacker_begin() - make one entry
- * @ret_fd: of a regular file: write its content here, then unpacker_end(); else -EBADF and it is done
+ * @ret_fd: of a regular file: write its content here, then unpacker_end(); else -EBADF: it is done
  *
  * A regular file's entry that is not unpacked (a marker's) has -EBADF too: its content is not kept.
  * Errors: ERR_LAYER_CORRUPT (subject = path), ERR_LIMIT, ERR_NO_SPACE, ERR_IO.
@@ -50,12 +51,17 @@ int unpacker_finish(Unpacker *unpacker, Error *err);
 /** unpacker_has_replaced() - whether some entry took the place of an earlier one */
 bool unpacker_has_replaced(const Unpacker *unpacker);
 
-/** unpacker_path_is_plain() - whether the last entry's directory was reached without a symbolic link */
+/**
+ * unpacker_path_is_plain() - whether the last entry's directory was reached without a symbolic link
+ */
 bool unpacker_path_is_plain(const Unpacker *unpacker);
 
 /** unpacker_path() - the last entry's cleaned path; borrowed, until the next entry */
 const char *unpacker_path(const Unpacker *unpacker);
 
-/** unpacker_uids() - user and group ids of all members but markers; sorted; after unpacker_finish(); borrowed */
+/**
+ * unpacker_uids() - user and group ids of all members but markers; sorted; after unpacker_finish();
+ * borrowed
+ */
 const IdSet *unpacker_uids(const Unpacker *unpacker);
 const IdSet *unpacker_gids(const Unpacker *unpacker);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The store's JSON files as text: each kind of record, and the edits that keep what is not known. What
- * is read as a table is one to jansson too, and stays one when members are exchanged.
+ * The store's JSON files as text: each kind of record, and the edits that keep what is not known.
+ * What is read as a table is one to jansson too, and stays one when members are exchanged.
  */
 
 #include <stdint.h>

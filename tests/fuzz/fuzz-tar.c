@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The tar reader. The first byte is the size of the pieces in which the stream comes. Whatever it makes
- * of it, the raw bytes and the contents together are the stream as far as it was read.
+ * The tar reader. The first byte is the size of the pieces in which the stream comes. Whatever it
+ * makes of it, the raw bytes and the contents together are the stream as far as it was read.
  */
 
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The reader of tar-split files. An input that begins with gzip's first byte is a file as it is, any
- * other is the text inside of one. What was read is written again, and must read the same.
+ * The reader of tar-split files. An input that begins with gzip's first byte is a file as it is,
+ * any other is the text inside of one. What was read is written again, and must read the same.
  */
 
 #include <stdint.h>

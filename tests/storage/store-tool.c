@@ -16,7 +16,7 @@
 #include "base/timestamp.h"
 #include "oci/digest.h"
 #include "storage/store.h"
-#include "torture.h"
+#include "tests/storage/torture.h"
 
 typedef struct Command {
         const char *name;

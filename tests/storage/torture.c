@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "torture.h"
+#include "tests/storage/torture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,7 +74,9 @@ static int make_image(Torture *t, Error *err) {
                                 .names_count = 1 };
         Error error = ERROR_INIT;
         if (store_image_create(t->store, &spec, &error) < 0) {
-                /* Between the two, another process may have removed the last image with this layer. */
+                /*
+                 * Between the two, another process may have removed the last image with this layer.
+                 */
                 if (error.kind == ERR_NOT_FOUND)
                         return 0;
                 if (err)

@@ -10,8 +10,13 @@
 
 #include "storage/store.h"
 
-/** torture() - for @seconds, with layers made of these tar files; ERR_* of the first thing that fails */
+/**
+ * torture() - for @seconds, with layers made of these tar files; ERR_* of the first thing that
+ * fails
+ */
 int torture(Store *store, int seconds, char *const *tars, int tars_count, Error *err);
 
-/** bench() - medians of the hot path over @rounds containers of @image, with @others in the store */
+/**
+ * bench() - medians of the hot path over @rounds containers of @image, with @others in the store
+ */
 int bench(Store *store, const char *image, int rounds, int others, Error *err);

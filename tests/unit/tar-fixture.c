@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tar-fixture.h"
+#include "tests/unit/tar-fixture.h"
 
 #include <stdio.h>
 #include <string.h>

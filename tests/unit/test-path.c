@@ -15,7 +15,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
-#include "scratch.h"
+#include "tests/unit/scratch.h"
 
 static void cleans_paths(void **state) {
         static const struct {

@@ -14,7 +14,7 @@
 
 #include "base/text.h"
 #include "storage/tar.h"
-#include "tar-fixture.h"
+#include "tests/unit/tar-fixture.h"
 
 /* Gives a stream out in pieces of one size, as a socket might. */
 typedef struct Pieces {

@@ -13,7 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/text.h"
-#include "scratch.h"
+#include "tests/unit/scratch.h"
 #include "storage/compress.h"
 #include "storage/tar_split.h"
 
