@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Which method is served by what. A method that is missing here answers MethodNotImplemented: the eight
- * that io.podman never implements, and those that the engine cannot do yet.
+ * Which method is served by what. A method that is missing here answers MethodNotImplemented: the
+ * eight that io.podman never implements, and those that the engine cannot do yet.
  */
 
 #include "api/api.h"

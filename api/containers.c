@@ -45,7 +45,8 @@ static void fill_mounts(Arena *arena, Container *container, RuntimeConfig *spec,
         }
 }
 
-/* Texts are the container's own, which the caller keeps referenced, the document's, or in the arena. */
+/* Texts are the container's own, which the caller keeps referenced, the document's, or in the
+ * arena. */
 static void fill_container(Arena *arena, Container *container, RuntimeConfig *spec, int64_t now_ns,
                            IoPodmanListContainerData *out) {
         const SelkieStateContainer *config = container_config(container);

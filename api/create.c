@@ -3,16 +3,16 @@
 /*
  * CreateContainer: from the 62 members of Create to the engine's options.
  *
- * A member that is not honoured is refused when it asks for something, by its name, found by walking the
- * interface's own table: nothing that a client wants is ever dropped in silence.
+ * A member that is not honoured is refused when it asks for something, by its name, found by
+ * walking the interface's own table: nothing that a client wants is ever dropped in silence.
  */
 
 #include "engine/create.h"
 #include "api/errors.h"
 #include "api/handlers.h"
 
-/* Members that are acted upon. `detach` and `quiet` ask for what is always so: nothing here is attached to
- * the caller's terminal, and nothing is printed. */
+/* Members that are acted upon. `detach` and `quiet` ask for what is always so: nothing here is
+ * attached to the caller's terminal, and nothing is printed. */
 static const unsigned char honoured[] = {
         IoPodmanCreate_FIELD_command,      IoPodmanCreate_FIELD_detach,
         IoPodmanCreate_FIELD_entrypoint,   IoPodmanCreate_FIELD_env,

@@ -3,8 +3,8 @@
 /*
  * Start, stop, wait, remove: what changes a container's state.
  *
- * A method that takes as long as the container likes leaves a Pending behind, which keeps the call and
- * the container, and is answered from wherever the engine says that it is over.
+ * A method that takes as long as the container likes leaves a Pending behind, which keeps the call
+ * and the container, and is answered from wherever the engine says that it is over.
  */
 
 #include "api/errors.h"
@@ -130,8 +130,9 @@ void api_RemoveContainer(VarlinkCall *call, const IoPodmanRemoveContainerIn *in,
 /* --- wait -------------------------------------------------------------------------------------- */
 
 /*
- * Lives in the call's arena. The waiter holds a reference of the call while it is in the container's list;
- * the end of the container and the peer's hang-up race for taking it out, and the winner drops that.
+ * Lives in the call's arena. The waiter holds a reference of the call while it is in the
+ * container's list; the end of the container and the peer's hang-up race for taking it out, and the
+ * winner drops that.
  */
 typedef struct Wait {
         ContainerWaiter waiter;

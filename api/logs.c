@@ -3,8 +3,8 @@
 /*
  * GetContainerLogs: all lines at once, or with `more` each as it comes.
  *
- * A follower that does not read pauses the reading, not the container. The stream lives in the call's
- * arena and holds a reference of the call until the engine has released it.
+ * A follower that does not read pauses the reading, not the container. The stream lives in the
+ * call's arena and holds a reference of the call until the engine has released it.
  */
 
 #include <string.h>
@@ -21,8 +21,8 @@ typedef struct LogStream {
         LogFollow *follow;
 } LogStream;
 
-/* A line of a log may hold any byte. A NUL would cut the string: it becomes U+FFFD, as the encoder does
- * with bytes that are not UTF-8. */
+/* A line of a log may hold any byte. A NUL would cut the string: it becomes U+FFFD, as the encoder
+ * does with bytes that are not UTF-8. */
 static const char *copy_record(Arena *arena, const char *record, size_t size) {
         static const char replacement[3] = "\xef\xbf\xbd";
         size_t extra = 0, n = 0;

@@ -4,10 +4,10 @@
 /*
  * Memory with the lifetime of one call: decoded arguments, a reply, strings on the way.
  *
- * A bump allocator over chunks, freed in one step. Not locked: one thread uses it at a time. An arena
- * may have a limit, because a peer can describe much memory in few bytes (an array of empty structs):
- * arena_try_alloc() then answers NULL, and only code that decodes a peer's data uses it. arena_alloc()
- * ignores the limit and aborts when memory is exhausted.
+ * A bump allocator over chunks, freed in one step. Not locked: one thread uses it at a time. An
+ * arena may have a limit, because a peer can describe much memory in few bytes (an array of empty
+ * structs): arena_try_alloc() then answers NULL, and only code that decodes a peer's data uses it.
+ * arena_alloc() ignores the limit and aborts when memory is exhausted.
  */
 
 #include <stdarg.h>
@@ -28,7 +28,9 @@ typedef struct Arena {
 #define ARENA_INIT \
         { .chunks = NULL }
 
-/** arena_done() - run destructors, newest first, and free everything; the arena can be used again */
+/**
+ * arena_done() - run destructors, newest first, and free everything; the arena can be used again
+ */
 void arena_done(Arena *arena);
 
 /** arena_alloc() - @size zeroed bytes, aligned for any type; never NULL */

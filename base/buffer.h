@@ -26,7 +26,10 @@ typedef struct Buffer {
 void buffer_done(Buffer *buffer);
 #define _cleanup_buffer_ _cleanup_(buffer_done)
 
-/** buffer_reserve() - room for @more bytes past the content; returns where they go, or NULL (-ENOMEM) */
+/**
+ * buffer_reserve() - room for @more bytes past the content; returns where they go, or NULL
+ * (-ENOMEM)
+ */
 char *buffer_reserve(Buffer *buffer, size_t more);
 
 void buffer_append(Buffer *buffer, const void *data, size_t size);
@@ -37,7 +40,9 @@ void buffer_printf(Buffer *buffer, const char *fmt, ...) _printf_(2, 3);
 /** buffer_consume() - drop @size bytes from the front */
 void buffer_consume(Buffer *buffer, size_t size);
 
-/** buffer_take_string() - move the content out as a NUL-terminated heap string; NULL if it failed */
+/**
+ * buffer_take_string() - move the content out as a NUL-terminated heap string; NULL if it failed
+ */
 char *buffer_take_string(Buffer *buffer);
 
 static inline bool buffer_failed(const Buffer *buffer) {

@@ -53,7 +53,8 @@ int fd_set_nonblock(int fd, bool nonblock);
 int file_read_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size);
 
 /**
- * file_write_atomic_at() - replace a file so that a reader sees the old or the new content, never less
+ * file_write_atomic_at() - replace a file so that a reader sees the old or the new content, never
+ * less
  * @mode: permission bits of the new file, exactly (umask does not apply)
  * @sync: also fdatasync before the rename, for what must survive a power cut
  *
@@ -62,5 +63,8 @@ int file_read_at(int dir_fd, const char *path, size_t max, char **ret_data, size
 int file_write_atomic_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode,
                          bool sync);
 
-/** file_read_int64() - a decimal number and optional newline in a file; 0, or -errno (-EINVAL: no number) */
+/**
+ * file_read_int64() - a decimal number and optional newline in a file; 0, or -errno (-EINVAL: no
+ * number)
+ */
 int file_read_int64(int dir_fd, const char *path, int64_t *ret);

@@ -102,7 +102,8 @@ void loop_post(Loop *loop, LoopTask *task) {
         loop->last = &task->next;
         pthread_mutex_unlock(&loop->lock);
 
-        /* Only a full counter (2^64 - 2 wake-ups unread) could refuse this, and then it is awake. */
+        /* Only a full counter (2^64 - 2 wake-ups unread) could refuse this, and then it is
+         * awake. */
         if (was_empty)
                 (void)!write(loop->wakeup_fd, &one, sizeof(one));
 }

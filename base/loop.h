@@ -5,8 +5,9 @@
  * The one event loop, and the door to it for other threads.
  *
  * Everything that waits (sockets, timers, signals, pidfds, inotify) is an sd-event source on the
- * loop's thread. sd-event itself is not thread-safe: worker threads reach the loop only by posting a
- * task, which then runs on the loop's thread. The queue costs one eventfd write per burst, not per task.
+ * loop's thread. sd-event itself is not thread-safe: worker threads reach the loop only by posting
+ * a task, which then runs on the loop's thread. The queue costs one eventfd write per burst, not
+ * per task.
  */
 
 #include <stdint.h>
@@ -40,7 +41,10 @@ void loop_stop(Loop *loop, int code);
 /** loop_post() - run @task on the loop's thread, in the order of posting; any thread */
 void loop_post(Loop *loop, LoopTask *task);
 
-/** loop_drain() - run what was posted, and what that posts, now; loop thread, when loop_run() has ended */
+/**
+ * loop_drain() - run what was posted, and what that posts, now; loop thread, when loop_run() has
+ * ended
+ */
 void loop_drain(Loop *loop);
 
 /** loop_is_current() - whether the caller is the loop's thread (the one that made it) */

@@ -101,7 +101,8 @@ void *map_remove(Map *map, const char *key) {
         free(slot->key);
         map->count--;
 
-        /* Close the gap: pull back each follower that may stand here, so that no search stops early. */
+        /* Close the gap: pull back each follower that may stand here, so that no search stops
+         * early. */
         size_t mask = map->capacity - 1, gap = (size_t)(slot - map->slots);
         for (size_t i = (gap + 1) & mask; map->slots[i].key; i = (i + 1) & mask) {
                 size_t home = map->slots[i].hash & mask;

@@ -4,8 +4,8 @@
 /*
  * String-keyed hash map of borrowed pointers.
  *
- * Open addressing; the hash is keyed with random bytes per map, since names come from peers. Keys are
- * copied, values are the caller's. Not locked.
+ * Open addressing; the hash is keyed with random bytes per map, since names come from peers. Keys
+ * are copied, values are the caller's. Not locked.
  */
 
 #include <stdint.h>
@@ -30,7 +30,9 @@ typedef struct Map {
 
 void map_done(Map *map);
 
-/** map_put() - add or replace; returns the value that was replaced, or NULL. @value must not be NULL */
+/**
+ * map_put() - add or replace; returns the value that was replaced, or NULL. @value must not be NULL
+ */
 void *map_put(Map *map, const char *key, void *value);
 
 /** map_get() - the value, or NULL */

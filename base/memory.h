@@ -4,9 +4,10 @@
 /*
  * Memory and clean-up vocabulary.
  *
- * Small fixed-size allocations of the program abort on exhaustion (xnew and friends): state lives in
- * SQLite and containers in conmon, so dying is safe, and no caller carries a branch that never runs.
- * Sizes that a peer controls go through a named limit first, or through an allocator that can fail.
+ * Small fixed-size allocations of the program abort on exhaustion (xnew and friends): state lives
+ * in SQLite and containers in conmon, so dying is safe, and no caller carries a branch that never
+ * runs. Sizes that a peer controls go through a named limit first, or through an allocator that can
+ * fail.
  */
 
 #include <stdbool.h>
@@ -30,7 +31,10 @@
                 _take_v;                            \
         })
 
-/** DEFINE_CLEANUP() - make `_cleanup_(<func>p)` usable for a destructor that takes and returns a pointer */
+/**
+ * DEFINE_CLEANUP() - make `_cleanup_(<func>p)` usable for a destructor that takes and returns a
+ * pointer
+ */
 #define DEFINE_CLEANUP(type, func)             \
         static inline void func##p(type **p) { \
                 if (*p)                        \

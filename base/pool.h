@@ -32,7 +32,10 @@ int pool_new(Pool **ret, unsigned threads_max, unsigned idle_ms);
 Pool *pool_free(Pool *pool);
 DEFINE_CLEANUP(Pool, pool_free);
 
-/** pool_submit() - run @task on a worker; any thread. If no thread can be made and none exists, aborts */
+/**
+ * pool_submit() - run @task on a worker; any thread. If no thread can be made and none exists,
+ * aborts
+ */
 void pool_submit(Pool *pool, PoolTask *task);
 
 /** pool_wait() - wait until nothing is queued or running, at most @timeout_ms; 0, or -ETIMEDOUT */

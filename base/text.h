@@ -23,7 +23,9 @@ static inline const char *text_starts_with(const char *s, const char *prefix) {
         return strncmp(s, prefix, n) == 0 ? s + n : NULL;
 }
 
-/** text_is_utf8() - well-formed UTF-8 of @size bytes (RFC 3629: no surrogates, no overlong forms) */
+/**
+ * text_is_utf8() - well-formed UTF-8 of @size bytes (RFC 3629: no surrogates, no overlong forms)
+ */
 bool text_is_utf8(const char *s, size_t size);
 
 /** text_is_hex() - @s is one or more lower-case hex digits and nothing else */

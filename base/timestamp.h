@@ -17,7 +17,9 @@
 /** timestamp_now() - wall clock */
 int64_t timestamp_now(void);
 
-/** timestamp_format_rfc3339() - `2026-11-23T19:02:30.158755564Z`; trailing zeros of the fraction cut */
+/**
+ * timestamp_format_rfc3339() - `2026-11-23T19:02:30.158755564Z`; trailing zeros of the fraction cut
+ */
 const char *timestamp_format_rfc3339(int64_t t, char text[static TIMESTAMP_TEXT_MAX]);
 
 /** timestamp_format_go() - `2026-11-23 19:02:30.158755564 +0000 UTC` */

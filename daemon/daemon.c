@@ -3,8 +3,9 @@
 /*
  * From the command line to a serving engine, and down again.
  *
- * Going down takes less than a second: nobody is let in, connections are cut, and workers get a moment to
- * finish what they do. Whatever is not finished then is what recovery is for; containers live on.
+ * Going down takes less than a second: nobody is let in, connections are cut, and workers get a
+ * moment to finish what they do. Whatever is not finished then is what recovery is for; containers
+ * live on.
  */
 
 #include "daemon/daemon.h"
@@ -182,8 +183,8 @@ static char *socket_address(int fd) {
                                    : xasprintf("unix:@%.*s", length - 1, address.sun_path + 1);
 }
 
-/* An engine that ends when idle is started again by its socket. A container's end must do that too, so that
- * its clean-up does not wait for a client: conmon then makes a call. */
+/* An engine that ends when idle is started again by its socket. A container's end must do that too,
+ * so that its clean-up does not wait for a client: conmon then makes a call. */
 static void set_exit_command(Daemon *daemon, int activation_fd) {
         _cleanup_free_ char *address = socket_address(activation_fd);
         char self[PATH_MAX];

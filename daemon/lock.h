@@ -4,10 +4,10 @@
 /*
  * One engine for each store: a lock file that the kernel gives back when the engine dies.
  *
- * A record lock, not flock(): it belongs to the process alone. A child that was just started still has
- * a copy of every descriptor until its exec, and outlives an engine that is killed at that moment; with
- * flock() the next engine would then find the store in use. The price is that closing any descriptor
- * of the file drops the lock, so nothing else may open it.
+ * A record lock, not flock(): it belongs to the process alone. A child that was just started still
+ * has a copy of every descriptor until its exec, and outlives an engine that is killed at that
+ * moment; with flock() the next engine would then find the store in use. The price is that closing
+ * any descriptor of the file drops the lock, so nothing else may open it.
  */
 
 #include "base/error.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* selkied: what a shell or systemd starts. Exit status 0, 1 for a failure, 2 for a wrong command line. */
+/* selkied: what a shell or systemd starts. Exit status 0, 1 for a failure, 2 for a wrong command
+ * line. */
 
 #include <malloc.h>
 #include <signal.h>
@@ -10,8 +11,8 @@
 #include "daemon/daemon.h"
 #include "daemon/version.h"
 
-/* What the engine is made for is a few long-lived objects and short bursts on several threads: two heaps
- * serve them, and memory that a burst needed goes back to the kernel soon. */
+/* What the engine is made for is a few long-lived objects and short bursts on several threads: two
+ * heaps serve them, and memory that a burst needed goes back to the kernel soon. */
 static void tune_heap(void) {
         (void)mallopt(M_ARENA_MAX, 2);
         (void)mallopt(M_TRIM_THRESHOLD, 512 * 1024);

@@ -29,7 +29,10 @@ const SelkieStateContainer *container_config(const Container *container);
 /** container_run() - a copy of what it is doing now; waits for nobody */
 ContainerRun container_run(Container *container);
 
-/** container_status_name() - the word clients know: configured, created, running, paused, stopped, exited */
+/**
+ * container_status_name() - the word clients know: configured, created, running, paused, stopped,
+ * exited
+ */
 const char *container_status_name(ContainerStatus status);
 
 /** container_is_alive() - whether the status has a process: created, running, paused */
@@ -43,7 +46,9 @@ char *container_bundle_dir(const Container *container);
 char *container_run_dir(const Container *container);
 char *container_log_path(const Container *container);
 
-/** container_rw_size() - bytes in the read-write layer; kept while nothing runs that could change it */
+/**
+ * container_rw_size() - bytes in the read-write layer; kept while nothing runs that could change it
+ */
 int64_t container_rw_size(Container *container);
 
 /* Inode numbers of the namespaces that the container's process is in; 0 where unknown. */
@@ -59,7 +64,7 @@ ContainerNamespaces container_namespaces(Container *container);
  * ("container state improper").
  */
 
-/* --- what can be done with it ------------------------------------------------------------------- */
+/* --- what can be done with it ------------------------------------------------------------------ */
 
 /**
  * container_init() - create it in the runtime, so that its sockets exist; no user code runs yet
@@ -72,7 +77,9 @@ int container_init(Container *container, Error *err);
 /** container_start() - from configured, created, stopped or exited; else ERR_STATE */
 int container_start(Container *container, Error *err);
 
-/** container_kill() - signal the init process; -1: SIGTERM, 0: only check. ERR_STATE, ERR_INVALID */
+/**
+ * container_kill() - signal the init process; -1: SIGTERM, 0: only check. ERR_STATE, ERR_INVALID
+ */
 int container_kill(Container *container, int64_t signal, Error *err);
 
 int container_pause(Container *container, Error *err);
@@ -88,15 +95,16 @@ typedef struct ContainerWaiter ContainerWaiter;
 struct ContainerWaiter {
         List link;
         bool wants_clean; /* wait also until mounts and runtime state are gone */
-        /* Once; any thread, with the operation lock of the container held: post or submit, no more. */
+        /* Once; any thread, with the operation lock of the container held: post or submit, no
+         * more. */
         void (*done)(ContainerWaiter *waiter, bool is_removed, int exit_code);
 };
 
 /**
  * container_wait_begin() - be told when the container ends
  *
- * Returns true, with the exit code, when it has ended already (@waiter is not used then). One that was
- * never started waits for its first end.
+ * Returns true, with the exit code, when it has ended already (@waiter is not used then). One that
+ * was never started waits for its first end.
  */
 bool container_wait_begin(Container *container, ContainerWaiter *waiter, int *ret_exit_code);
 /** container_wait_cancel() - true: `done` did not run and will not */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Creating a container. First everything that can be refused is refused; then the name is reserved, the
- * intent is written, and the store's parts are made. A failure takes the same steps back.
+ * Creating a container. First everything that can be refused is refused; then the name is reserved,
+ * the intent is written, and the store's parts are made. A failure takes the same steps back.
  *
- * What the request leaves open comes from the image, as on podman's command line: entrypoint and command,
- * environment, work folder, user, labels, stop signal.
+ * What the request leaves open comes from the image, as on podman's command line: entrypoint and
+ * command, environment, work folder, user, labels, stop signal.
  */
 
 #include "engine/create.h"
@@ -81,7 +81,8 @@ static int check_user(const char *user, Error *err) {
         return 0;
 }
 
-/* What the kernel would refuse to execute, refused while somebody listens (execve(2), MAX_ARG_STRLEN). */
+/* What the kernel would refuse to execute, refused while somebody listens (execve(2),
+ * MAX_ARG_STRLEN). */
 static int check_command(const Strings *command, Error *err) {
         if (command->count > 0 && !*command->items[0])
                 return error_set(err, ERR_INVALID, "create.command",

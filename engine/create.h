@@ -33,7 +33,8 @@ typedef struct ContainerOptions {
  * @ret_id: the new container's id
  *
  * Errors: ERR_INVALID (subject = the member, e.g. create.name), ERR_UNSUPPORTED (same),
- * ERR_IMAGE_NOT_FOUND, ERR_AMBIGUOUS, ERR_EXISTS, ERR_NO_SPACE, ERR_IO. Nothing is left of a failure.
+ * ERR_IMAGE_NOT_FOUND, ERR_AMBIGUOUS, ERR_EXISTS, ERR_NO_SPACE, ERR_IO. Nothing is left of a
+ * failure.
  */
 int container_create(Engine *engine, const ContainerOptions *options,
                      char ret_id[static ID_HEX_SIZE + 1], Error *err);

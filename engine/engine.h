@@ -4,9 +4,10 @@
 /*
  * The engine: the rules of containers over store, state and runtime. Knows no sockets.
  *
- * Functions here and in the other headers of this folder block and run on worker threads, unless they
- * say otherwise. Locks, outermost first: a container's operation lock, the registry, the store's own,
- * the state's own; a container's view lock is held for a few instructions and nothing is taken inside.
+ * Functions here and in the other headers of this folder block and run on worker threads, unless
+ * they say otherwise. Locks, outermost first: a container's operation lock, the registry, the
+ * store's own, the state's own; a container's view lock is held for a few instructions and nothing
+ * is taken inside.
  */
 
 #include "base/error.h"
@@ -34,20 +35,28 @@ typedef struct EngineOptions {
 /**
  * engine_open() - load every container, see what the last engine left half done
  *
- * Loop thread, before anything is served. Containers that still run are taken over; what needs repair
- * is repaired on workers, each container before anything else can touch it (engine/recover.h).
+ * Loop thread, before anything is served. Containers that still run are taken over; what needs
+ * repair is repaired on workers, each container before anything else can touch it
+ * (engine/recover.h).
  */
 int engine_open(Engine **ret, const EngineOptions *options, Error *err);
 
-/** engine_close() - forget; running containers stay. The pool has finished its tasks before; returns NULL */
+/**
+ * engine_close() - forget; running containers stay. The pool has finished its tasks before; returns
+ * NULL
+ */
 Engine *engine_close(Engine *engine);
 DEFINE_CLEANUP(Engine, engine_close);
 
-/** engine_stop() - make long work (imports) end soon: what asks engine_is_stopping() gives up; any thread */
+/**
+ * engine_stop() - make long work (imports) end soon: what asks engine_is_stopping() gives up; any
+ * thread
+ */
 void engine_stop(Engine *engine);
 
 /**
- * engine_abandon() - end every stop, restart and removal that waits for a container, with ERR_CANCELLED
+ * engine_abandon() - end every stop, restart and removal that waits for a container, with
+ * ERR_CANCELLED
  *
  * Loop thread, after loop_run() has ended and the workers are idle, before engine_close().
  */

@@ -3,9 +3,10 @@
 /*
  * The end of a container: from conmon's exit file to the record, the answers, and the clean-up.
  *
- * The loop only hands the event to a worker. The worker looks again, under the container's lock, since
- * the same end may be reported more than once (file, scan, monitor's pidfd) and the container may have
- * been started again meanwhile: an end counts only if its file is there, or if the monitor is dead.
+ * The loop only hands the event to a worker. The worker looks again, under the container's lock,
+ * since the same end may be reported more than once (file, scan, monitor's pidfd) and the container
+ * may have been started again meanwhile: an end counts only if its file is there, or if the monitor
+ * is dead.
  */
 
 #include "base/log.h"
@@ -84,7 +85,8 @@ void container_look_for_end_locked(Container *container) {
         if (process_is_same(run.monitor_pid, run.monitor_start))
                 return;
         if (process_is_same(run.pid, run.pid_start)) {
-                /* Its output has no reader any more, but it is not ours to end: watch it instead. */
+                /* Its output has no reader any more, but it is not ours to end: watch it
+                 * instead. */
                 log_warning("the monitor of container %s died; the container runs on without a log",
                             container->id);
                 if (exit_watch_add_monitor(engine->exits, container->id, run.pid, run.pid_start,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Removing an image by force removes its containers first, all at the same time: each removal may take
- * as long as its container's stop timeout. The last one to end sends a worker to remove the image.
+ * Removing an image by force removes its containers first, all at the same time: each removal may
+ * take as long as its container's stop timeout. The last one to end sends a worker to remove the
+ * image.
  */
 
 #include "engine/images.h"

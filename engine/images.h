@@ -16,7 +16,8 @@ size_t engine_count_users(Engine *engine, const char *image_id);
 typedef void (*ImageRemoved)(const char *id, const Error *err, void *userdata);
 
 /**
- * engine_remove_image_begin() - untag or remove an image; @force: its containers first, running ones too
+ * engine_remove_image_begin() - untag or remove an image; @force: its containers first, running
+ * ones too
  *
  * ERR_IMAGE_NOT_FOUND, ERR_AMBIGUOUS, ERR_IN_USE, ERR_IO.
  */

@@ -3,9 +3,9 @@
 /*
  * Into the runtime and out of it again: init, start, pause, kill, and the clean-up after the end.
  *
- * A start writes its intent, mounts the root, writes the bundle, has conmon create the container, and
- * records the processes at once. Whatever fails on the way is undone to the state before. If the engine
- * dies in between, the intent tells the next one where to look (engine/recover.c).
+ * A start writes its intent, mounts the root, writes the bundle, has conmon create the container,
+ * and records the processes at once. Whatever fails on the way is undone to the state before. If
+ * the engine dies in between, the intent tells the next one where to look (engine/recover.c).
  */
 
 #include <errno.h>

@@ -3,10 +3,10 @@
 /*
  * Following a log without a thread of its own.
  *
- * Whoever sees a reason to read (the file changed, the container ended, the sink wants more) kicks the
- * follow. A kick sends a worker, unless one is reading already; then that one is told to look once more.
- * conmon writes the last line before it writes the exit file, so a read that begins after the end was
- * seen, and comes to the end of the file, has seen everything.
+ * Whoever sees a reason to read (the file changed, the container ended, the sink wants more) kicks
+ * the follow. A kick sends a worker, unless one is reading already; then that one is told to look
+ * once more. conmon writes the last line before it writes the exit file, so a read that begins
+ * after the end was seen, and comes to the end of the file, has seen everything.
  */
 
 #include "engine/logs.h"

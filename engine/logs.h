@@ -4,8 +4,8 @@
 /*
  * A container's log, whole or followed.
  *
- * Records are given as the log file holds them (runtime/log_file.h): one after the other, each with its
- * newline.
+ * Records are given as the log file holds them (runtime/log_file.h): one after the other, each with
+ * its newline.
  */
 
 #include "base/buffer.h"
@@ -20,9 +20,9 @@ typedef struct LogFollow LogFollow;
 
 typedef struct LogFollowSink {
         /*
-         * What is new; on a worker, one call at a time. @is_last: the container has ended and this is the
-         * rest (maybe nothing); no call comes after it. Returns whether more may come at once: false
-         * pauses until log_follow_resume().
+         * What is new; on a worker, one call at a time. @is_last: the container has ended and this
+         * is the rest (maybe nothing); no call comes after it. Returns whether more may come at
+         * once: false pauses until log_follow_resume().
          */
         bool (*on_records)(const char *records, size_t size, bool is_last, void *userdata);
         /* Instead of the last call above. */
@@ -34,8 +34,8 @@ typedef struct LogFollowSink {
  * @userdata: must live until the last call of the sink, or log_follow_cancel() and `released`
  * @released: called when the follow needs @userdata no more; loop thread
  *
- * Any thread. One that has ended already gives its log and ends. The caller owns *ret, and gives it back
- * with log_follow_unref().
+ * Any thread. One that has ended already gives its log and ends. The caller owns *ret, and gives it
+ * back with log_follow_unref().
  */
 void log_follow_begin(Container *container, const LogFollowSink *sink, void *userdata,
                       void (*released)(void *userdata), LogFollow **ret);
@@ -43,7 +43,10 @@ void log_follow_begin(Container *container, const LogFollowSink *sink, void *use
 /** log_follow_resume() - go on after a pause; any thread */
 void log_follow_resume(LogFollow *follow);
 
-/** log_follow_cancel() - end it without a last call; one call of the sink may still be running; any thread */
+/**
+ * log_follow_cancel() - end it without a last call; one call of the sink may still be running; any
+ * thread
+ */
 void log_follow_cancel(LogFollow *follow);
 
 LogFollow *log_follow_unref(LogFollow *follow);

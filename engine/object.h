@@ -60,7 +60,10 @@ struct Container {
 int container_new(Container **ret, Engine *engine, const char *id, const char *config_json,
                   const ContainerRun *run, Error *err);
 
-/** container_lock() - take the operation lock, repair first if needed; ERR_CONTAINER_NOT_FOUND once removed */
+/**
+ * container_lock() - take the operation lock, repair first if needed; ERR_CONTAINER_NOT_FOUND once
+ * removed
+ */
 int container_lock(Container *container, Error *err);
 static inline void container_unlock(Container *container) {
         pthread_mutex_unlock(&container->lock);
@@ -71,15 +74,22 @@ int container_save_run_locked(Container *container, const ContainerRun *run, Err
 /** container_show_run_locked() - memory only */
 void container_show_run_locked(Container *container, const ContainerRun *run);
 
-/** container_notify_locked() - call the waiters that wait for this: the end, or the end and clean-up */
+/**
+ * container_notify_locked() - call the waiters that wait for this: the end, or the end and clean-up
+ */
 void container_notify_locked(Container *container, bool is_clean, bool is_removed);
 
 /** container_clean_locked() - after the end: runtime state, mount, monitor files; status exited */
 int container_clean_locked(Container *container, Error *err);
 
-/** container_hide_locked() - out of sight: intent to remove written, name free, no more operations */
+/**
+ * container_hide_locked() - out of sight: intent to remove written, name free, no more operations
+ */
 int container_hide_locked(Container *container, Error *err);
-/** container_delete_locked() - delete everything of a hidden container; the next start finishes a failure */
+/**
+ * container_delete_locked() - delete everything of a hidden container; the next start finishes a
+ * failure
+ */
 int container_delete_locked(Container *container, Error *err);
 /** container_remove_locked() - both */
 int container_remove_locked(Container *container, Error *err);
@@ -90,7 +100,9 @@ void container_end_locked(Container *container, int exit_code, int64_t finished_
 /** container_undo_start_locked() - kill and forget what a start left, back to @status */
 void container_undo_start_locked(Container *container, ContainerStatus status);
 
-/** container_stop_then() - stop it, paused or not, then run @then on a worker; @done hears of both */
+/**
+ * container_stop_then() - stop it, paused or not, then run @then on a worker; @done hears of both
+ */
 void container_stop_then(Container *container, int64_t timeout_s,
                          int (*then)(Container *container, Error *err), ContainerDone done,
                          void *userdata);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Recovery. Every container's row says what it was doing; this file compares that with what is there.
+ * Recovery. Every container's row says what it was doing; this file compares that with what is
+ * there.
  *
  *   intent create    the store's parts may exist: delete them and the row
  *   intent remove    the same, with whatever runs
@@ -9,8 +10,9 @@
  *   alive            conmon watches it: so do we. Ended meanwhile: its exit file says how
  *   stopped          ended but not cleaned up: do that
  *
- * Loading only sorts; the work is done under the container's lock by whoever takes it first: a worker
- * that is sent for that, or the first call that needs the container. So the engine answers at once.
+ * Loading only sorts; the work is done under the container's lock by whoever takes it first: a
+ * worker that is sent for that, or the first call that needs the container. So the engine answers
+ * at once.
  */
 
 #include "engine/recover.h"
@@ -113,7 +115,8 @@ static pid_t read_live_pid(const char *run_dir, const char *name, uint64_t *ret_
         return (pid_t)pid;
 }
 
-/* The runtime knows it as running: its pids are in the run dir. Returns whether it could be taken over. */
+/* The runtime knows it as running: its pids are in the run dir. Returns whether it could be
+ * taken over. */
 static bool take_over_locked(Container *container, RuntimeStatus status, pid_t pid) {
         Engine *engine = container->engine;
         ContainerRun run = container->run;

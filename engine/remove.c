@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Removal. First the container goes out of sight, in one transaction that also frees its name; from then
- * on there is no way back, and whatever is not deleted now is deleted by the next start.
+ * Removal. First the container goes out of sight, in one transaction that also frees its name; from
+ * then on there is no way back, and whatever is not deleted now is deleted by the next start.
  */
 
 #include <unistd.h>

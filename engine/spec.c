@@ -2,8 +2,8 @@
 
 /*
  * config.json of a container. The defaults come from oci/runtime_config; here stands what the
- * configuration changes. Written anew at every start, since users and folders are those of the image
- * as the container left it.
+ * configuration changes. Written anew at every start, since users and folders are those of the
+ * image as the container left it.
  */
 
 #include "engine/spec.h"

@@ -18,12 +18,14 @@ int spec_build(Container *container, const char *root, Buffer *spec, Error *err)
 /**
  * spec_fill_mounts() - only the mounts, replacing those that @config had
  *
- * Mounts of an earlier container that @config was filled for stay valid until runtime_config_done().
+ * Mounts of an earlier container that @config was filled for stay valid until
+ * runtime_config_done().
  */
 void spec_fill_mounts(Container *container, RuntimeConfig *config);
 
 /**
- * spec_fill() - what of the document depends on the configuration alone: all but root, user and filter
+ * spec_fill() - what of the document depends on the configuration alone: all but root, user and
+ * filter
  * @config: RUNTIME_CONFIG_INIT; borrows from @container
  */
 void spec_fill(Container *container, RuntimeConfig *config);

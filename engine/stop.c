@@ -3,10 +3,10 @@
 /*
  * Stopping: a signal, patience, SIGKILL. No thread waits.
  *
- * A Stop object sits between three parties, and is done when the first of them says so: the container's
- * end (a waiter), the timer on the loop, and a failure to signal. Each party that may still call holds
- * a reference. The timer has two rounds: at the end of the first it has SIGKILL sent, at the end of the
- * second it gives up and says so.
+ * A Stop object sits between three parties, and is done when the first of them says so: the
+ * container's end (a waiter), the timer on the loop, and a failure to signal. Each party that may
+ * still call holds a reference. The timer has two rounds: at the end of the first it has SIGKILL
+ * sent, at the end of the second it gives up and says so.
  */
 
 #include <signal.h>

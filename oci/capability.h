@@ -4,8 +4,8 @@
 /*
  * Linux capabilities as sets: one bit for each capability, bit N is the kernel's number N.
  *
- * Names come with and without `CAP_`, in any case; `ALL` means every capability that the engine itself
- * may give away. A set is a plain value: union and difference are | and &~.
+ * Names come with and without `CAP_`, in any case; `ALL` means every capability that the engine
+ * itself may give away. A set is a plain value: union and difference are | and &~.
  */
 
 #include <stdint.h>
@@ -25,7 +25,9 @@ extern const CapabilitySet CAPABILITY_DEFAULT;
 /** capability_name() - "CAP_CHOWN" for 0; NULL past the last one */
 const char *capability_name(unsigned number);
 
-/** capability_parse() - number of a name, with or without CAP_, in any case; -EINVAL when unknown */
+/**
+ * capability_parse() - number of a name, with or without CAP_, in any case; -EINVAL when unknown
+ */
 int capability_parse(const char *name);
 
 /** capability_bounding() - what this process itself may pass on: its bounding set, read once */

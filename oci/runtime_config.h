@@ -204,7 +204,8 @@ typedef struct RuntimeDefaults {
 void runtime_config_set_defaults(RuntimeConfig *config, const RuntimeDefaults *defaults);
 
 /**
- * runtime_config_set_default_mounts() - only the seven mounts of the above, in place of what is there
+ * runtime_config_set_default_mounts() - only the seven mounts of the above, in place of what is
+ * there
  * @shm_size_bytes: 0: RUNTIME_SHM_SIZE_DEFAULT
  *
  * Cheap: for lists. Mounts that one config was given before stay valid as long as its arena.

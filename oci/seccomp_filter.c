@@ -16,8 +16,8 @@
 
 #define SUBJECT "linux.seccomp"
 
-/* A tree over the calls' numbers first: the kernel loads it in half the time of a chain (it runs the
- * program for each number then) and decides faster. The chain, though, is a quarter shorter. */
+/* A tree over the calls' numbers first: the kernel loads it in half the time of a chain (it runs
+ * the program for each number then) and decides faster. The chain, though, is a quarter shorter. */
 static const uint32_t shapes[] = { 2, 1 };
 
 typedef struct Action {
@@ -171,7 +171,7 @@ static int add_call(Compiler *compiler, uint32_t action, const char *name,
 static int add_rule(Compiler *compiler, const json_t *rule) {
         const json_t *names = get(rule, "names");
         Comparisons comparisons = { .count = 0 };
-        uint32_t action;
+        uint32_t action = 0;
 
         if (read_action(rule, "action", "errnoRet", &action, compiler->err) < 0 ||
             read_comparisons(compiler, rule, &comparisons) < 0)

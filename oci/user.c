@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * One pass over passwd finds the user's line; one pass over group finds the named group, the user's other
- * groups, and what was asked for in addition. A line that does not parse is no line.
+ * One pass over passwd finds the user's line; one pass over group finds the named group, the user's
+ * other groups, and what was asked for in addition. A line that does not parse is no line.
  */
 
 #include "oci/user.h"
@@ -83,7 +83,8 @@ static bool parse_id(const char *text, uint32_t *ret) {
         return true;
 }
 
-/* Cuts the next line off, then its fields at the colons; the number of fields. NULL line: at the end. */
+/* Cuts the next line off, then its fields at the colons; the number of fields. NULL line: at the
+ * end. */
 static int next_line(char **rest, char *fields[], int fields_max) {
         char *line = strsep(rest, "\n");
         int count = 0;

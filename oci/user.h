@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * Who a container runs as: "name", "uid", "name:group", "uid:gid" against the image's own /etc/passwd
- * and /etc/group.
+ * Who a container runs as: "name", "uid", "name:group", "uid:gid" against the image's own
+ * /etc/passwd and /etc/group.
  *
- * The files belong to the image, so they are opened with openat2() inside its root, are regular files
- * of bounded size, and lines that make no sense are skipped, as libc does.
+ * The files belong to the image, so they are opened with openat2() inside its root, are regular
+ * files of bounded size, and lines that make no sense are skipped, as libc does.
  */
 
 #include <sys/types.h>
@@ -36,8 +36,8 @@ void resolved_user_done(ResolvedUser *user);
  * @add_groups: names or numbers of further groups, NULL-terminated, or NULL
  *
  * A group in @spec replaces the user's groups; without one, the passwd line's group and every group
- * that lists the user's name apply. ERR_INVALID (subject "create.user" or "create.group_add"; the text
- * names the user or group that is unknown), ERR_LIMIT, ERR_IO.
+ * that lists the user's name apply. ERR_INVALID (subject "create.user" or "create.group_add"; the
+ * text names the user or group that is unknown), ERR_LIMIT, ERR_IO.
  */
 int user_lookup(int root_fd, const char *spec, const char *const *add_groups, ResolvedUser *ret,
                 Error *err);

@@ -35,13 +35,14 @@ static int set_lock(int fd, short type) {
         return r < 0 ? -errno : 0;
 }
 
-int lock_file_acquire(LockFile *lock, Error *err) {
+int lock_file_acquire(LockFile *lock, LockFile **ret, Error *err) {
         (void)pthread_mutex_lock(&lock->mutex);
         int r = set_lock(lock->fd, F_WRLCK);
         if (r < 0) {
                 (void)pthread_mutex_unlock(&lock->mutex);
                 return error_errno(err, ERR_IO, -r, lock->path, "cannot lock %s", lock->path);
         }
+        *ret = lock;
         return 0;
 }
 

@@ -38,8 +38,8 @@ typedef struct LockFile {
 int lock_file_open(LockFile *lock, int dir_fd, const char *name, const char *path, Error *err);
 void lock_file_close(LockFile *lock);
 
-/** lock_file_acquire() - wait until this thread alone, of all programs, holds it; ERR_IO */
-int lock_file_acquire(LockFile *lock, Error *err);
+/** lock_file_acquire() - wait until this thread alone, of all programs, holds it: *ret; ERR_IO */
+int lock_file_acquire(LockFile *lock, LockFile **ret, Error *err);
 void lock_file_release(LockFile *lock);
 
 /* For _cleanup_(): a variable that is NULL until the lock is held. */

@@ -94,9 +94,8 @@ int mounts_hold_home(Store *store, Error *err) {
         _cleanup_(lock_file_releasep)
         LockFile *storage_lock = NULL;
 
-        if (lock_file_acquire(&store->storage_lock, err) < 0)
+        if (lock_file_acquire(&store->storage_lock, &storage_lock, err) < 0)
                 return -1;
-        storage_lock = &store->storage_lock;
         return bind_home(home, err);
 }
 
@@ -109,9 +108,8 @@ void mounts_release_home(Store *store) {
         struct stat inner, outer;
 
         if (!path_is_mount_root(AT_FDCWD, home) ||
-            lock_file_acquire(&store->storage_lock, NULL) < 0)
+            lock_file_acquire(&store->storage_lock, &storage_lock, NULL) < 0)
                 return;
-        storage_lock = &store->storage_lock;
         if (records_write(&store->mounts, &mounts, NULL) < 0 || mounts->count > 0)
                 return;
         /* A disk of its own mounted there is the administrator's and stays. */
@@ -129,9 +127,8 @@ int store_layer_mount(Store *store, const char *id, char **ret_path, Error *err)
         _cleanup_(records_end_writep)
         Records *mounts = NULL;
 
-        if (lock_file_acquire(&store->storage_lock, err) < 0)
+        if (lock_file_acquire(&store->storage_lock, &storage_lock, err) < 0)
                 return -1;
-        storage_lock = &store->storage_lock;
         if (store_layer_get(store, id, &layer, err) < 0 ||
             records_write(&store->mounts, &mounts, err) < 0 || bind_home(home, err) < 0)
                 return -1;

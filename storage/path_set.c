@@ -54,7 +54,7 @@ static void grow(PathSet *set) {
 }
 
 bool path_set_add(PathSet *set, const char *path) {
-        if (set->count >= set->capacity / 2)
+        if (!set->slots || set->count >= set->capacity / 2)
                 grow(set);
         return insert(set, hash_path(set, path));
 }

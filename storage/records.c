@@ -114,7 +114,10 @@ static int read_identity(const Records *records, FileIdentity *ret, Error *err) 
 }
 
 static void append(Records *records, Record *take_record) {
-        GROW(records->items, records->count, records->capacity);
+        if (records->count == records->capacity) {
+                records->capacity = records->capacity ? records->capacity * 2 : 16;
+                records->items = xrealloc(records->items, records->capacity, sizeof(void *));
+        }
         records->items[records->count++] = take_record;
         map_put(&records->by_id, take_record->id, take_record);
 }
@@ -211,7 +214,7 @@ static int load(Records *records, const LockStamp *stamp, Error *err) {
 /* The stamp is read before the file: a change in between shows as another stamp the next time. */
 static int refresh(Records *records, Error *err) {
         LockStamp stamp;
-        FileIdentity identity;
+        FileIdentity identity = { .inode = 0 };
 
         if (lock_file_read_stamp(&records->lock, &stamp, err) < 0)
                 return -1;
@@ -239,12 +242,13 @@ void records_end(Records *records) {
 }
 
 int records_write(Records *records, Records **ret, Error *err) {
-        if (lock_file_acquire(&records->lock, err) < 0)
+        _cleanup_(lock_file_releasep)
+        LockFile *lock = NULL;
+
+        if (lock_file_acquire(&records->lock, &lock, err) < 0 ||
+            records_read(records, ret, err) < 0)
                 return -1;
-        if (records_read(records, ret, err) < 0) {
-                lock_file_release(&records->lock);
-                return -1;
-        }
+        (void)TAKE_PTR(lock); /* records_end_write() releases it */
         return 0;
 }
 
@@ -284,7 +288,7 @@ void records_remove(Records *records, Record *record) {
 
         map_remove(&records->by_id, record->id);
         memmove(records->items + i, records->items + i + 1,
-                (records->count - i - 1) * sizeof(*records->items));
+                (records->count - i - 1) * sizeof(void *));
         records->count--;
         record_unref(record);
 }
@@ -292,7 +296,7 @@ void records_remove(Records *records, Record *record) {
 /* Text that this program wrote decodes, or the program is wrong. */
 static Record *decode_own(const Records *records, Buffer *text) {
         Error err = ERROR_INIT;
-        Record *record;
+        Record *record = NULL;
 
         assert(!buffer_failed(text));
         int r = record_new(records->class, text->data, text->size, records->path, 0, &record, &err);

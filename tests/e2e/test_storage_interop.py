@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The store beside Debian's podman, buildah and skopeo: each reads and changes what the others wrote.
+"""The store beside Debian's podman, buildah and skopeo: each reads and changes what others wrote.
 
-No engine runs here: tests/storage/store-tool drives the storage library itself, so that what is shared
-is tried at its edges: lock against lock, mount against mount, and a writer killed at any moment.
+No engine runs here: tests/storage/store-tool drives the storage library itself, so that what is
+shared is tried at its edges: lock against lock, mount against mount, a writer killed at any moment.
 """
 
 import gzip
@@ -191,7 +191,7 @@ class Shop:
         assert [name for name in os.listdir(f"{self.root}/tmp") if name.startswith("selkie")] == []
 
     def close(self):
-        """Nothing is left but what a tool of another maker leaves: its mount of overlay/ on itself."""
+        """Nothing is left but what another maker's tool leaves: its mount of overlay/ on itself."""
         left = scratch.mounts_below(self.folder)
         for point in reversed(left):
             subprocess.run(["umount", "-l", point], check=False)
@@ -321,7 +321,7 @@ def test_others_read_what_we_write(shop):
 
 
 def test_we_read_what_others_write(shop):
-    """Images of podman, buildah and skopeo: every item by its digest, their files under a container."""
+    """Images of podman, buildah, skopeo: every item by its digest, their files in a container."""
     imported = shop.podman("import", "-q", shop.write("a.tar", tar_of(("a", b"from podman", {}))))
     imported = imported.strip().rpartition(":")[2]
     name = shop.run("buildah", "from", "scratch").strip()
@@ -362,7 +362,8 @@ def test_we_read_what_others_write(shop):
         assert "in use" in result.stderr
         shop.tool("delete", container, layer)
     # An unchanged layer of ours on top of theirs: the same blob is the same layer.
-    assert shop.tool("import", "-", shop.write("base", rich_layers(twice=False)[0][0]))[0]["id"] in {
+    base = shop.write("base", rich_layers(twice=False)[0][0])
+    assert shop.tool("import", "-", base)[0]["id"] in {
         layer["id"] for layer in shop.json("layers")
     }
     for image in images:
@@ -429,7 +430,7 @@ def test_our_mounts_survive_their_comings_and_goings(shop):
 
 
 def test_a_lost_lock_would_show(shop):
-    """Twenty seconds of podman and of us, both changing everything: nobody fails, nothing is lost."""
+    """Twenty seconds of podman and us, both changing everything: nobody fails, nothing is lost."""
     tars = [shop.write(f"t{i}.tar", tar_of((f"f{i}", b"x" * i * 1000, {}))) for i in range(5)]
     deadline = time.monotonic() + 20
     failures, rounds = [], [0]

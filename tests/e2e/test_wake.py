@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A container's end wakes an engine that had gone because nobody called: conmon calls its socket."""
+"""A container's end wakes an engine that left for want of callers: conmon calls its socket."""
 
 import os
 

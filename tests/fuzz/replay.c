@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Runs a fuzz target over files instead of random input: every file of the folders named as arguments.
- * So the corpus and every crash that was ever found are part of the ordinary tests. A folder may be
- * missing; no file at all is a failure, since such a run would prove nothing.
+ * Runs a fuzz target over files instead of random input: every file of the folders named as
+ * arguments. So the corpus and every crash that was ever found are part of the ordinary tests. A
+ * folder may be missing; no file at all is a failure, since such a run would prove nothing.
  */
 
 #include <dirent.h>

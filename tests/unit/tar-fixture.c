@@ -55,7 +55,8 @@ void tar_add(Buffer *tar, const TarMember *member) {
         block[156] = member->flag ? member->flag : '0';
         if (member->link)
                 strncpy(block + 157, member->link, 100);
-        memcpy(block + 257, "ustar\00000", 8);
+        memcpy(block + 257, "ustar", 6);
+        memcpy(block + 263, "00", 2);
         put_octal(block + 329, 8, member->major);
         put_octal(block + 337, 8, member->minor);
         buffer_append(tar, block, BLOCK);

@@ -22,7 +22,7 @@
 #include "base/timestamp.h"
 #include "runtime/exits.h"
 #include "runtime/process.h"
-#include "scratch.h"
+#include "tests/unit/scratch.h"
 
 #define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"

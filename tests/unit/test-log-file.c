@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "runtime/log_file.h"
-#include "scratch.h"
+#include "tests/unit/scratch.h"
 
 #define HEAD "2026-11-23T19:02:30.158755564+00:00 stdout F "
 

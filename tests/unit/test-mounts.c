@@ -91,7 +91,7 @@ static void mounts_a_hundred_layers(void **state) {
         char image[65], id[65], layer[65], cwd[200], cwd_after[200];
         StoreLayerContent content = fixture_layer(f, NULL);
         _cleanup_free_ char *merged = NULL;
-        StoreLayerPaths paths = { NULL };
+        StoreLayerPaths paths = { .lower = NULL };
         Error err = ERROR_INIT;
 
         for (int i = 1; i < STORE_LAYERS_MAX; i++)

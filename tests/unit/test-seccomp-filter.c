@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The compiled system call filter, asked what it decides: by a small interpreter of the programs that
- * libseccomp writes, and by the kernel itself in a child process.
+ * The compiled system call filter, asked what it decides: by a small interpreter of the programs
+ * that libseccomp writes, and by the kernel itself in a child process.
  */
 
 #include <sched.h>

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #include "oci/user.h"
-#include "scratch.h"
+#include "tests/unit/scratch.h"
 
 #define TEXTS(...)                \
         (const char *const[]) {   \
