@@ -13,9 +13,9 @@
 
 #include "base/buffer.h"
 #include "base/text.h"
-#include "tests/unit/scratch.h"
 #include "storage/compress.h"
 #include "storage/tar_split.h"
+#include "tests/unit/scratch.h"
 
 static void checksum_is_the_format_s(void **state) {
         (void)state;
