@@ -127,7 +127,7 @@ void api_RemoveContainer(VarlinkCall *call, const IoPodmanRemoveContainerIn *in,
                                        pending_new(call, reply_RemoveContainer));
 }
 
-/* --- wait -------------------------------------------------------------------------------------- */
+/* --- wait ------------------------------------------------------------------------------------ */
 
 /*
  * Lives in the call's arena. The waiter holds a reference of the call while it is in the

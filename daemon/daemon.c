@@ -57,7 +57,7 @@ struct Daemon {
         char *exit_command[4];  /* NULL-terminated; wakes an engine that its socket can start */
 };
 
-/* --- idle -------------------------------------------------------------------------------------- */
+/* --- idle ------------------------------------------------------------------------------------ */
 
 static int on_idle(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         Daemon *daemon = userdata;
@@ -80,7 +80,7 @@ static void on_busy(bool is_busy, void *userdata) {
                                                  on_idle, daemon);
 }
 
-/* --- signals ----------------------------------------------------------------------------------- */
+/* --- signals --------------------------------------------------------------------------------- */
 
 static int on_signal(_unused_ sd_event_source *source, const struct signalfd_siginfo *info,
                      void *userdata) {
@@ -108,7 +108,7 @@ static int watch_signals(Daemon *daemon, Error *err) {
         return r < 0 ? error_errno(err, ERR_IO, -r, NULL, "cannot watch signals") : 0;
 }
 
-/* --- parts ------------------------------------------------------------------------------------- */
+/* --- parts ----------------------------------------------------------------------------------- */
 
 static int read_configuration(Daemon *daemon, const Options *options, Error *err) {
         if (store_config_load(&daemon->store_config, options->graph_root, options->run_root, err) <

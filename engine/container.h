@@ -64,7 +64,7 @@ ContainerNamespaces container_namespaces(Container *container);
  * ("container state improper").
  */
 
-/* --- what can be done with it ------------------------------------------------------------------ */
+/* --- what can be done with it ---------------------------------------------------------------- */
 
 /**
  * container_init() - create it in the runtime, so that its sockets exist; no user code runs yet
@@ -85,7 +85,7 @@ int container_kill(Container *container, int64_t signal, Error *err);
 int container_pause(Container *container, Error *err);
 int container_unpause(Container *container, Error *err);
 
-/* --- what takes as long as the container likes: no thread waits -------------------------------- */
+/* --- what takes as long as the container likes: no thread waits ------------------------------ */
 
 /*
  * A waiter for the end of a container. Embedded in the caller's object, which stays alive until

@@ -208,7 +208,7 @@ void container_stop_begin(Container *container, int64_t timeout_s, ContainerDone
         stop_begin(container, timeout_s, false, done, userdata);
 }
 
-/* --- what begins with a stop ------------------------------------------------------------------- */
+/* --- what begins with a stop ----------------------------------------------------------------- */
 
 /* A stop, and then something on a worker. */
 typedef struct Sequel {

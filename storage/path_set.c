@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/path_set.h"
 
+#include <assert.h>
+
 #include "base/memory.h"
 #include "base/random.h"
 
@@ -28,6 +30,7 @@ void path_set_done(PathSet *set) {
 }
 
 static bool insert(PathSet *set, uint64_t hash) {
+        assert(set->slots);
         for (size_t i = hash & (set->capacity - 1);; i = (i + 1) & (set->capacity - 1)) {
                 if (set->slots[i] == hash)
                         return false;

@@ -43,6 +43,7 @@ static void pad(Buffer *tar, size_t size) {
 }
 
 void tar_add(Buffer *tar, const TarMember *member) {
+        static const char magic[8] = { 'u', 's', 't', 'a', 'r', 0, '0', '0' };
         char block[BLOCK] = "";
         size_t offset = tar->size;
 
@@ -55,8 +56,7 @@ void tar_add(Buffer *tar, const TarMember *member) {
         block[156] = member->flag ? member->flag : '0';
         if (member->link)
                 strncpy(block + 157, member->link, 100);
-        memcpy(block + 257, "ustar", 6);
-        memcpy(block + 263, "00", 2);
+        memcpy(block + 257, magic, sizeof(magic));
         put_octal(block + 329, 8, member->major);
         put_octal(block + 337, 8, member->minor);
         buffer_append(tar, block, BLOCK);
