@@ -35,6 +35,7 @@ Engine *engine_close(Engine *engine) {
         if (!engine)
                 return NULL;
         exit_watch_free(engine->exits);
+        runtime_release_cgroups(engine->runtime); /* stays where containers run on */
         MAP_FOREACH (slot, &engine->by_id)
                 container_unref(slot->value);
         map_done(&engine->by_id);
