@@ -142,6 +142,14 @@ static int find_parent(Store *store, const Records *layers, const char *image_id
         return 0;
 }
 
+/* A container that was renamed leaves its old name to its layer; names are given once. */
+static bool is_layer_name(const Records *layers, const char *name) {
+        for (size_t i = 0; i < layers->count; i++)
+                if (strings_contains(&layer_of(layers->items[i])->names, name))
+                        return true;
+        return false;
+}
+
 static int add_layer(Records *layers, const StoreContainerSpec *spec, const char *parent,
                      const char *created, Error *err) {
         _cleanup_free_ char *name = xasprintf("%s-layer", spec->name);
@@ -149,10 +157,12 @@ static int add_layer(Records *layers, const StoreContainerSpec *spec, const char
 
         buffer_append_byte(&text, '{');
         json_append_member(&text, "id", spec->layer_id);
-        json_append_key(&text, "names");
-        buffer_append_byte(&text, '[');
-        json_append_string(&text, name);
-        buffer_append_byte(&text, ']');
+        if (!is_layer_name(layers, name)) {
+                json_append_key(&text, "names");
+                buffer_append_byte(&text, '[');
+                json_append_string(&text, name);
+                buffer_append_byte(&text, ']');
+        }
         json_append_member(&text, "parent", parent);
         json_append_member(&text, "created", created);
         buffer_append_byte(&text, '}');

@@ -30,7 +30,6 @@ void path_set_done(PathSet *set) {
 }
 
 static bool insert(PathSet *set, uint64_t hash) {
-        assert(set->slots);
         for (size_t i = hash & (set->capacity - 1);; i = (i + 1) & (set->capacity - 1)) {
                 if (set->slots[i] == hash)
                         return false;
@@ -45,6 +44,7 @@ static bool insert(PathSet *set, uint64_t hash) {
 static void grow(PathSet *set) {
         PathSet old = *set;
 
+        assert(old.slots || old.capacity == 0);
         if (!old.slots)
                 set->base = 256 + random_below(PRIME - 256);
         set->capacity = old.capacity ? old.capacity * 2 : 1024;

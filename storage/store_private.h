@@ -103,6 +103,14 @@ int layers_discard(Store *store, Records *layers, Record *layer, int trash_fd, E
 
 /* --- images.c --- */
 
+/** image_data_path() - heap path of an item below overlay-images/, or NULL: the key is too long */
+char *image_data_path(const char *id, const char *key);
+
+/** image_not_found() - ERR_NOT_FOUND; returns -1 */
+int image_not_found(Error *err, const char *id);
+
+/* --- image_changes.c --- */
+
 /** images_sweep() - remove data of images that have no record; the table is held for a change */
 int images_sweep(Store *store, const Records *images, Error *err);
 

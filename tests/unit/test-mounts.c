@@ -9,8 +9,10 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -56,6 +58,15 @@ static void counts_mounts(void **state) {
         assert_int_equal(store_layer_mount_count(f->store, layer, &count, &err), 0);
         assert_int_equal(count, 1);
 
+        /* A count that nobody can have reached. */
+        _cleanup_free_ char *huge =
+                xasprintf("[{\"id\":\"%s\",\"count\":9223372036854775807}]", layer);
+        fixture_write(f, "run/overlay-layers/mountpoints.json", huge);
+        _cleanup_free_ char *fourth = NULL;
+        assert_int_equal(store_layer_mount(f->store, layer, &fourth, &err), 0);
+        assert_int_equal(store_layer_mount_count(f->store, layer, &count, &err), 0);
+        assert_in_range(count, 2, 1 << 21);
+
         /* A mount without a count, as after a run root that was wiped. */
         fixture_write(f, "run/overlay-layers/mountpoints.json", "[]");
         assert_int_equal(store_container_delete(f->store, id, layer, &err), 0);
@@ -83,6 +94,34 @@ static void mounts_image_layers_read_only(void **state) {
                 assert_int_equal(errno, EROFS);
                 assert_int_equal(store_layer_unmount(f->store, layers[i], false, NULL, &err), 0);
         }
+}
+
+/* A root whose name means something in the option text of a mount; options of storage.conf. */
+static void mounts_with_options_and_odd_names(void **state) {
+        Fixture *f = *state;
+        char graph[96], image[65], id[65], layer[65];
+        Error err = ERROR_INIT;
+        struct statvfs fs;
+        _cleanup_free_ char *merged = NULL;
+        Store *usual = f->store;
+
+        snprintf(graph, sizeof(graph), "%s/a:b,c=\\d", f->scratch.path);
+        StoreOptions options = { .graph_root = graph,
+                                 .run_root = f->run,
+                                 .mount_options = "nodev,noatime,index=off" };
+        assert_int_equal(store_open(&f->store, &options, &err), 0);
+        StoreLayerContent base = fixture_layer(f, NULL);
+        fixture_image(f, "config", base.id, NULL, 0, image);
+        fixture_ids(id, layer);
+        assert_int_equal(fixture_container(f->store, id, layer, "odd", image, &err), 0);
+        if (store_layer_mount(f->store, layer, &merged, &err) < 0)
+                fail_msg("%s", err.text);
+        assert_int_equal(statvfs(merged, &fs), 0);
+        assert_true(fs.f_flag & ST_NODEV && fs.f_flag & ST_NOATIME);
+        assert_int_equal(fixture_count(merged), 1);
+        assert_int_equal(store_container_delete(f->store, id, layer, &err), 0);
+        store_close(f->store);
+        f->store = usual;
 }
 
 /* More lower directories than a page of absolute paths holds. */
@@ -168,8 +207,11 @@ static void measures_layers(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                TEST(counts_mounts),           TEST(mounts_image_layers_read_only),
-                TEST(mounts_a_hundred_layers), TEST(makes_lost_links_anew),
+                TEST(counts_mounts),
+                TEST(mounts_image_layers_read_only),
+                TEST(mounts_with_options_and_odd_names),
+                TEST(mounts_a_hundred_layers),
+                TEST(makes_lost_links_anew),
                 TEST(measures_layers),
         };
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 #include "storage/json_text.h"
 #include "storage/records.h"
 #include "tests/unit/store-fixture.h"
+
+#define TEN "0123456789"
 
 static void finds_values_in_text(void **state) {
         static const struct {
@@ -108,6 +111,30 @@ static void keeps_what_it_does_not_know(void **state) {
         json_decref(parsed);
 }
 
+/* A file that nobody can have meant is not read into memory. */
+static void refuses_huge_files(void **state) {
+        Fixture *f = *state;
+        Error err = ERROR_INIT;
+        StoreImages images;
+        StoreImage *image;
+        char id[65], path[160];
+
+        fixture_image(f, "config", NULL, NULL, 0, id);
+        assert_int_equal(store_image_get(f->store, id, &image, &err), 0);
+        snprintf(path, sizeof(path), "%s/overlay-images/%s/manifest", f->graph, id);
+        assert_int_equal(truncate(path, STORE_BIG_DATA_MAX + 1), 0);
+        _cleanup_free_ char *data = NULL;
+        assert_int_equal(store_image_read(f->store, image, "manifest", &data, NULL, &err), -1);
+        assert_int_equal(err.kind, ERR_LIMIT);
+        store_image_unref(image);
+
+        snprintf(path, sizeof(path), "%s/overlay-images/images.json", f->graph);
+        assert_int_equal(truncate(path, STORE_JSON_MAX + 1), 0);
+        err = (Error)ERROR_INIT;
+        assert_int_equal(store_images(f->store, &images, &err), -1);
+        assert_int_equal(err.kind, ERR_LIMIT);
+}
+
 static void reports_corrupt_files(void **state) {
         static const struct {
                 const char *text, *words;
@@ -118,6 +145,8 @@ static void reports_corrupt_files(void **state) {
                 { "[{\"id\":\"a\"},{\"id\":\"a\"}]", "byte 12: image a appears twice" },
                 { "[{\"id\":\"../x\"}]", "usable id" },
                 { "[{\"id\":\".x\"}]", "usable id" },
+                { "[{\"id\":\"" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "123456789\"}]",
+                  "usable id" },
                 { "[{}]", "id is missing" },
                 { "[[]]", "no JSON object" },
                 { "[{\"id\":\"a\",\"id\":\"b\"}]", "duplicate" },
@@ -184,6 +213,7 @@ int main(void) {
                 cmocka_unit_test(replaces_members_as_text),
                 cmocka_unit_test(writes_strings),
                 TEST(keeps_what_it_does_not_know),
+                TEST(refuses_huge_files),
                 TEST(reports_corrupt_files),
                 TEST(leaves_stamps),
         };

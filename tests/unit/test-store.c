@@ -176,7 +176,7 @@ static void adds_to_an_image_that_exists(void **state) {
 
 static void makes_and_deletes_containers(void **state) {
         Fixture *f = *state;
-        char image[65], id[65], layer[65], other[65], path[200];
+        char image[65], id[65], layer[65], other[65], path[200], second[65], second_layer[65];
         StoreLayerContent base = fixture_layer(f, NULL);
         StoreContainers containers;
         StoreLayer *record;
@@ -206,6 +206,19 @@ static void makes_and_deletes_containers(void **state) {
         store_containers_done(&containers);
         assert_int_equal(store_layer_get(f->store, layer, &record, &err), 0);
         assert_string_equal(record->names.items[0], "one-layer");
+        /* A container that was renamed: its layer keeps the name, so the next has none. */
+        _cleanup_free_ char *file = fixture_read(f, "graph/overlay-containers/containers.json");
+        char *name = strstr(file, "[\"one\"]");
+        assert_non_null(name);
+        memcpy(name, "[\"two\"]", 7);
+        fixture_write(f, "graph/overlay-containers/containers.json", file);
+        fixture_ids(second, second_layer);
+        assert_int_equal(fixture_container(f->store, second, second_layer, "one", image, &err), 0);
+        StoreLayer *nameless;
+        assert_int_equal(store_layer_get(f->store, second_layer, &nameless, &err), 0);
+        assert_int_equal(nameless->names.count, 0);
+        store_layer_unref(nameless);
+        assert_int_equal(store_container_delete(f->store, second, second_layer, &err), 0);
         assert_string_equal(record->parent, base.id);
         store_layer_unref(record);
         _cleanup_free_ char *dir = store_container_dir(f->store, id);
