@@ -177,16 +177,25 @@ void api_WaitContainer(VarlinkCall *call, const IoPodmanWaitContainerIn *in, voi
         if (!container)
                 return;
         arena_add_destructor(arena, release_container, container);
+        if (varlink_call_is_oneway(call))
+                return; /* waiting changes nothing, and nobody would hear of it */
         Wait *wait = arena_new(arena, Wait, 1);
         *wait = (Wait){ .waiter = { .done = on_container_end },
                         .call = varlink_call_ref(call),
                         .container = container,
                         .name = in->name };
         list_init(&wait->waiter.link);
-        if (container_wait_begin(container, &wait->waiter, &exit_code)) {
-                reply_exit_code(call, exit_code);
-                varlink_call_unref(call);
+        switch (container_wait_begin(container, &wait->waiter, &exit_code)) {
+        case CONTAINER_WAIT_BEGUN:
+                varlink_call_on_cancel(call, on_hangup, wait);
                 return;
+        case CONTAINER_WAIT_ENDED:
+                reply_exit_code(call, exit_code);
+                break;
+        case CONTAINER_WAIT_REMOVED:
+                (void)io_podman_error_ContainerNotFound(
+                        call, &(IoPodmanContainerNotFound){ .name = in->name });
+                break;
         }
-        varlink_call_on_cancel(call, on_hangup, wait);
+        varlink_call_unref(call);
 }

@@ -126,6 +126,8 @@ void api_GetContainerLogs(VarlinkCall *call, const IoPodmanGetContainerLogsIn *i
 
         if (!container)
                 return;
+        if (varlink_call_is_oneway(call))
+                return; /* reading changes nothing, and nobody would hear of it */
         if (varlink_call_wants_more(call)) {
                 follow(call, container);
                 return;

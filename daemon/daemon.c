@@ -53,6 +53,7 @@ struct Daemon {
         Api api;
         VarlinkServer *server;
         sd_event_source *sigterm, *sigint, *idle_timer;
+        bool has_failed;        /* to open: the error is logged, and the exit status says so */
         int64_t idle_timeout_s; /* 0: never */
         char *exit_command[4];  /* NULL-terminated; wakes an engine that its socket can start */
 };
@@ -287,12 +288,9 @@ static int open_server(Daemon *daemon, Error *err) {
         return r < 0 ? error_errno(err, ERR_IO, -r, NULL, "cannot make the server") : 0;
 }
 
-int daemon_open(Daemon **ret, const Options *options, Error *err) {
-        _cleanup_(daemon_closep)
-        Daemon *daemon = xnew(Daemon, 1);
+static int open_parts(Daemon *daemon, const Options *options, Error *err) {
         _cleanup_free_ char *notice = NULL;
 
-        daemon->lock_fd = -EBADF;
         _cleanup_close_ int activation_fd = varlink_activation_take();
         if (activation_fd < 0 && activation_fd != -ENOENT)
                 return error_errno(err, ERR_INVALID, -activation_fd, "LISTEN_FDS",
@@ -322,7 +320,21 @@ int daemon_open(Daemon **ret, const Options *options, Error *err) {
         if (notice) /* only now: a refusal to start is one line */
                 log_info("%s", notice);
         on_busy(false, daemon);
-        *ret = TAKE_PTR(daemon);
+        return 0;
+}
+
+int daemon_open(Daemon **ret, const Options *options) {
+        Daemon *daemon = xnew(Daemon, 1);
+        Error err = ERROR_INIT;
+
+        daemon->lock_fd = -EBADF;
+        if (open_parts(daemon, options, &err) < 0) {
+                log_error("%s", err.text);
+                daemon->has_failed = true;
+                daemon_close(daemon);
+                return -1;
+        }
+        *ret = daemon;
         return 0;
 }
 
@@ -341,7 +353,7 @@ Daemon *daemon_close(Daemon *daemon) {
         daemon->server = varlink_server_free(daemon->server);
         if (daemon->pool && pool_wait(daemon->pool, SHUTDOWN_PATIENCE_MS) < 0) {
                 log_warning("calls are still at work: leaving them to the next start");
-                _exit(EXIT_SUCCESS);
+                _exit(daemon->has_failed ? EXIT_FAILURE : EXIT_SUCCESS);
         }
         daemon->sigterm = sd_event_source_disable_unref(daemon->sigterm);
         daemon->sigint = sd_event_source_disable_unref(daemon->sigint);

@@ -15,8 +15,12 @@
 
 typedef struct Daemon Daemon;
 
-/** daemon_open() - read the configuration, take the lock, open the store, recover, listen */
-int daemon_open(Daemon **ret, const Options *options, Error *err);
+/**
+ * daemon_open() - read the configuration, take the lock, open the store, recover, listen
+ *
+ * Logs why it fails, and returns -1; if repairs are still at work then, it ends the process.
+ */
+int daemon_open(Daemon **ret, const Options *options);
 Daemon *daemon_close(Daemon *daemon);
 DEFINE_CLEANUP(Daemon, daemon_close);
 

@@ -41,7 +41,9 @@ int main(int argc, char **argv) {
         tune_heap();
         log_set_level(options.log_level);
         (void)signal(SIGPIPE, SIG_IGN);
-        if (daemon_open(&daemon, &options, &err) < 0 || daemon_run(daemon, &err) < 0) {
+        if (daemon_open(&daemon, &options) < 0)
+                return EXIT_FAILURE;
+        if (daemon_run(daemon, &err) < 0) {
                 log_error("%s", err.text);
                 return EXIT_FAILURE;
         }

@@ -208,17 +208,22 @@ ContainerNamespaces container_namespaces(Container *container) {
         return found;
 }
 
-bool container_wait_begin(Container *container, ContainerWaiter *waiter, int *ret_exit_code) {
+ContainerWait container_wait_begin(Container *container, ContainerWaiter *waiter,
+                                   int *ret_exit_code) {
+        ContainerWait result = CONTAINER_WAIT_BEGUN;
+
         pthread_mutex_lock(&container->view_lock);
         ContainerStatus status = container->run.status;
-        bool has_ended = status == CONTAINER_EXITED ||
-                         (status == CONTAINER_STOPPED && !waiter->wants_clean);
-        if (has_ended)
+        if (status == CONTAINER_EXITED || (status == CONTAINER_STOPPED && !waiter->wants_clean)) {
+                result = CONTAINER_WAIT_ENDED;
                 *ret_exit_code = container->run.exit_code;
-        else
+        } else if (container->is_removed) {
+                result = CONTAINER_WAIT_REMOVED;
+        } else {
                 list_append(&container->waiters, &waiter->link);
+        }
         pthread_mutex_unlock(&container->view_lock);
-        return has_ended;
+        return result;
 }
 
 bool container_wait_cancel(Container *container, ContainerWaiter *waiter) {
@@ -234,6 +239,7 @@ void container_notify_locked(Container *container, bool is_clean, bool is_remove
                 ContainerWaiter *next = NULL;
 
                 pthread_mutex_lock(&container->view_lock);
+                container->is_removed = container->is_removed || is_removed;
                 LIST_FOREACH (link, &container->waiters) {
                         ContainerWaiter *waiter = container_of(link, ContainerWaiter, link);
                         if (!waiter->wants_clean || is_clean || is_removed) {

@@ -103,10 +103,16 @@ struct ContainerWaiter {
 /**
  * container_wait_begin() - be told when the container ends
  *
- * Returns true, with the exit code, when it has ended already (@waiter is not used then). One that
- * was never started waits for its first end.
+ * CONTAINER_WAIT_ENDED, with the exit code, when it has ended already, CONTAINER_WAIT_REMOVED when it
+ * is gone: @waiter is not used then. One that was never started waits for its first end.
  */
-bool container_wait_begin(Container *container, ContainerWaiter *waiter, int *ret_exit_code);
+typedef enum ContainerWait {
+        CONTAINER_WAIT_BEGUN,
+        CONTAINER_WAIT_ENDED,
+        CONTAINER_WAIT_REMOVED,
+} ContainerWait;
+ContainerWait container_wait_begin(Container *container, ContainerWaiter *waiter,
+                                   int *ret_exit_code);
 /** container_wait_cancel() - true: `done` did not run and will not */
 bool container_wait_cancel(Container *container, ContainerWaiter *waiter);
 

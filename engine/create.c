@@ -282,8 +282,9 @@ static int make_parts(Engine *engine, Container *container, const char *json, co
         run.intent = CONTAINER_INTENT_NONE;
         if (make_store_parts(engine, draft, err) < 0 ||
             container_save_run_locked(container, &run, err) < 0) {
-                (void)store_container_delete(engine->store, draft->id, draft->layer, NULL);
-                (void)state_container_delete(engine->state, draft->id, NULL);
+                /* What cannot be deleted now keeps its row, and with it the intent to undo it. */
+                if (store_container_delete(engine->store, draft->id, draft->layer, NULL) == 0)
+                        (void)state_container_delete(engine->state, draft->id, NULL);
                 return -1;
         }
         return 0;

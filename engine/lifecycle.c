@@ -9,13 +9,18 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/pidfd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/timestamp.h"
 #include "engine/object.h"
 #include "engine/spec.h"
 #include "runtime/monitor.h"
+
+#define MONITOR_END_MS 5000 /* for a conmon whose container was killed */
 
 static int write_bundle(Container *container, const char *bundle, const char *root, Error *err) {
         Buffer spec = BUFFER_INIT;
@@ -29,6 +34,14 @@ static int write_bundle(Container *container, const char *bundle, const char *ro
         }
         buffer_done(&spec);
         return r;
+}
+
+/* What need not survive a reboot did not. */
+static int make_run_dir(Container *container, Error *err) {
+        _cleanup_free_ char *run_dir = container_run_dir(container);
+
+        int r = path_make_dirs(run_dir, 0700);
+        return r < 0 ? error_errno(err, ERR_IO, -r, run_dir, "cannot make %s", run_dir) : 0;
 }
 
 static int start_monitor(Container *container, const char *bundle, MonitorResult *ret, Error *err) {
@@ -50,25 +63,38 @@ static int start_monitor(Container *container, const char *bundle, MonitorResult
         return monitor_create(engine->runtime, &options, ret, err);
 }
 
-void container_undo_start_locked(Container *container, ContainerStatus status) {
+void container_await_monitor_locked(const ContainerRun *run) {
+        struct pollfd poll_fd = { .events = POLLIN };
+        _cleanup_close_ int pidfd =
+                run->monitor_pid > 0 ? process_open(run->monitor_pid, run->monitor_start) : -EBADF;
+
+        if (pidfd < 0)
+                return;
+        poll_fd.fd = pidfd;
+        if (poll(&poll_fd, 1, MONITOR_END_MS) == 0 &&
+            pidfd_send_signal(pidfd, SIGKILL, NULL, 0) == 0)
+                (void)poll(&poll_fd, 1, MONITOR_END_MS);
+}
+
+void container_undo_start_locked(Container *container, const ContainerRun *before) {
         Engine *engine = container->engine;
         _cleanup_free_ char *bundle = container_bundle_dir(container);
         _cleanup_free_ char *run_dir = container_run_dir(container);
-        ContainerRun run = container->run;
+        ContainerRun run = *before;
 
         (void)runtime_delete(engine->runtime, container->id, true, NULL);
+        container_await_monitor_locked(&container->run);
         monitor_clean(engine->runtime, container->id, bundle, run_dir);
         (void)store_layer_unmount(engine->store, container->config.layer, false, NULL, NULL);
 
         /* If this cannot be written, the intent stays, and the next start looks again. */
-        run.status = status;
         run.intent = CONTAINER_INTENT_NONE;
-        run.pid = 0;
-        run.pid_start = 0;
-        run.monitor_pid = 0;
-        run.monitor_start = 0;
+        if (run.status != CONTAINER_CONFIGURED)
+                run.status = CONTAINER_EXITED;
         if (container_save_run_locked(container, &run, NULL) < 0)
                 container_show_run_locked(container, &run);
+        if (container_status_is_alive(before->status))
+                container_notify_locked(container, true, false);
 }
 
 static int init_locked(Container *container, Error *err) {
@@ -79,8 +105,8 @@ static int init_locked(Container *container, Error *err) {
             container_clean_locked(container, err) < 0)
                 return -1;
 
-        ContainerRun run = container->run;
-        ContainerStatus before = run.status;
+        const ContainerRun before = container->run;
+        ContainerRun run = before;
         _cleanup_free_ char *bundle = container_bundle_dir(container);
         _cleanup_free_ char *root = NULL;
         MonitorResult monitor;
@@ -93,9 +119,9 @@ static int init_locked(Container *container, Error *err) {
                 (void)container_save_run_locked(container, &run, NULL);
                 return -1;
         }
-        if (write_bundle(container, bundle, root, err) < 0 ||
+        if (make_run_dir(container, err) < 0 || write_bundle(container, bundle, root, err) < 0 ||
             start_monitor(container, bundle, &monitor, err) < 0) {
-                container_undo_start_locked(container, before);
+                container_undo_start_locked(container, &before);
                 return -1;
         }
 
@@ -110,7 +136,7 @@ static int init_locked(Container *container, Error *err) {
         container_show_run_locked(container, &run);
         if (exit_watch_add_monitor(engine->exits, container->id, run.monitor_pid, run.monitor_start,
                                    err) < 0) {
-                container_undo_start_locked(container, before);
+                container_undo_start_locked(container, &before);
                 return -1;
         }
         return 0;
@@ -122,14 +148,14 @@ int container_init(Container *container, Error *err) {
 
         int r = 0;
         if (!container_status_is_alive(container->run.status)) {
-                ContainerStatus before = container->run.status;
+                const ContainerRun before = container->run;
                 r = init_locked(container, err);
                 if (r == 0) {
                         ContainerRun run = container->run;
                         run.intent = CONTAINER_INTENT_NONE;
                         r = container_save_run_locked(container, &run, err);
                         if (r < 0)
-                                container_undo_start_locked(container, before);
+                                container_undo_start_locked(container, &before);
                 }
         }
         container_unlock(container);
@@ -145,23 +171,22 @@ static int intend_start_locked(Container *container, Error *err) {
 }
 
 static int start_locked(Container *container, Error *err) {
-        ContainerStatus before = container->run.status;
+        const ContainerRun before = container->run;
 
-        if (before == CONTAINER_RUNNING || before == CONTAINER_PAUSED)
+        if (before.status == CONTAINER_RUNNING || before.status == CONTAINER_PAUSED)
                 return error_set(err, ERR_STATE, container->id,
                                  "container is already running or paused");
-        if ((before == CONTAINER_CREATED ? intend_start_locked(container, err)
-                                         : init_locked(container, err)) < 0)
+        if ((before.status == CONTAINER_CREATED ? intend_start_locked(container, err)
+                                                : init_locked(container, err)) < 0)
                 return -1;
 
-        ContainerStatus undone = before == CONTAINER_CREATED ? CONTAINER_EXITED : before;
         ContainerRun run = container->run;
         run.status = CONTAINER_RUNNING;
         run.intent = CONTAINER_INTENT_NONE;
         run.started_ns = timestamp_now();
         if (runtime_start(container->engine->runtime, container->id, err) < 0 ||
             container_save_run_locked(container, &run, err) < 0) {
-                container_undo_start_locked(container, undone);
+                container_undo_start_locked(container, &before);
                 return -1;
         }
         return 0;

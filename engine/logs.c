@@ -110,6 +110,10 @@ static bool read_round(LogFollow *follow) {
         follow->is_resumed = false;
         bool had_ended = follow->has_ended;
         bool is_cancelled = follow->is_over;
+        if (is_cancelled) {
+                follow->is_reading = false;
+                release_locked(follow);
+        }
         pthread_mutex_unlock(&follow->lock);
         if (is_cancelled)
                 return false;
@@ -168,6 +172,14 @@ static void on_watch(LoopTask *task) {
         LogFollow *follow = container_of(task, LogFollow, watch);
         Error err = ERROR_INIT;
 
+        /* Everything may be over before the loop came to this. */
+        pthread_mutex_lock(&follow->lock);
+        bool is_released = follow->is_released;
+        pthread_mutex_unlock(&follow->lock);
+        if (is_released) {
+                log_follow_unref(follow);
+                return;
+        }
         if (log_file_watch(follow->log, follow->container->engine->loop, on_change, follow, &err) <
             0) {
                 pthread_mutex_lock(&follow->lock);
@@ -214,7 +226,7 @@ void log_follow_begin(Container *container, const LogFollowSink *sink, void *use
                 return;
         }
         log_follow_ref(follow); /* the waiter's */
-        if (container_wait_begin(container, &follow->waiter, &exit_code)) {
+        if (container_wait_begin(container, &follow->waiter, &exit_code) != CONTAINER_WAIT_BEGUN) {
                 pthread_mutex_lock(&follow->lock);
                 follow->has_ended = true;
                 pthread_mutex_unlock(&follow->lock);

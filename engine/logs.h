@@ -11,7 +11,8 @@
 #include "base/buffer.h"
 #include "engine/container.h"
 
-#define LOG_WHOLE_MAX (48 * 1024 * 1024) /* bytes that one reply may hold; more must be followed */
+#define LOG_WHOLE_MAX \
+        (12 * 1024 * 1024) /* bytes; more would be a longer message than clients take */
 
 /** container_logs() - all of the log; one that does not exist is empty; ERR_LIMIT, ERR_IO */
 int container_logs(Container *container, Buffer *records, Error *err);

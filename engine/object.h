@@ -50,6 +50,7 @@ struct Container {
         ContainerRun run;
         bool is_visible; /* clients find it: created completely, not being removed */
         List waiters;
+        bool is_removed; /* nobody is told anything any more: takes no waiters */
         bool is_rw_size_known;
         int64_t rw_size;
         pid_t namespaces_pid; /* whose namespaces these are, 0: nobody's */
@@ -97,8 +98,11 @@ int container_remove_locked(Container *container, Error *err);
 /** container_end_locked() - record an end that just became known, answer waiters, clean up */
 void container_end_locked(Container *container, int exit_code, int64_t finished_ns);
 
-/** container_undo_start_locked() - kill and forget what a start left, back to @status */
-void container_undo_start_locked(Container *container, ContainerStatus status);
+/**
+ * container_undo_start_locked() - kill and forget what a start left
+ * @before: how it was; one that was created is exited afterwards, and its waiters are told
+ */
+void container_undo_start_locked(Container *container, const ContainerRun *before);
 
 /**
  * container_stop_then() - stop it, paused or not, then run @then on a worker; @done hears of both
@@ -106,6 +110,13 @@ void container_undo_start_locked(Container *container, ContainerStatus status);
 void container_stop_then(Container *container, int64_t timeout_s,
                          int (*then)(Container *container, Error *err), ContainerDone done,
                          void *userdata);
+
+/**
+ * container_await_monitor_locked() - wait until conmon of a killed container has ended, or end it
+ *
+ * A late one would write its exit file when the next run has begun.
+ */
+void container_await_monitor_locked(const ContainerRun *run);
 
 /** container_signal_locked() - send a signal to the init process of a living container */
 int container_signal_locked(Container *container, int signal, Error *err);

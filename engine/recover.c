@@ -44,12 +44,25 @@ static void submit_repair(Container *container) {
 
         *job = (RepairJob){ .task = { .run = run_repair_job },
                             .container = container_ref(container) };
-        container->needs_repair = true;
         pool_submit(container->engine->pool, &job->task);
 }
 
+/* What loading gathers: nothing is repaired before everything could be read. */
+typedef struct Loading {
+        Engine *engine;
+        Containers repairs;
+        size_t capacity;
+} Loading;
+
+static void add_repair(Loading *loading, Container *container) {
+        container->needs_repair = true;
+        GROW(loading->repairs.items, loading->repairs.count, loading->capacity);
+        loading->repairs.items[loading->repairs.count++] = container_ref(container);
+}
+
 static int load_row(const ContainerRow *row, void *userdata, Error *err) {
-        Engine *engine = userdata;
+        Loading *loading = userdata;
+        Engine *engine = loading->engine;
         _cleanup_(container_unrefp)
         Container *container = NULL;
 
@@ -69,12 +82,18 @@ static int load_row(const ContainerRow *row, void *userdata, Error *err) {
                 return 0; /* whatever happened meanwhile, the watch will report it */
         if (row->run.intent != CONTAINER_INTENT_NONE || is_alive ||
             row->run.status == CONTAINER_STOPPED)
-                submit_repair(container);
+                add_repair(loading, container);
         return 0;
 }
 
 int recover_load(Engine *engine, Error *err) {
-        return state_containers_load(engine->state, load_row, engine, err);
+        Loading loading = { .engine = engine };
+
+        int r = state_containers_load(engine->state, load_row, &loading, err);
+        for (size_t i = 0; r == 0 && i < loading.repairs.count; i++)
+                submit_repair(loading.repairs.items[i]);
+        containers_done(&loading.repairs);
+        return r;
 }
 
 static void kill_strays(Container *container) {
@@ -139,7 +158,7 @@ static bool take_over_locked(Container *container, RuntimeStatus status, pid_t p
 static void repair_start_locked(Container *container) {
         Engine *engine = container->engine;
         RuntimeStatus status = RUNTIME_STATUS_UNKNOWN;
-        ContainerStatus before = container->run.status;
+        const ContainerRun before = container->run;
         int64_t finished_ns;
         int exit_code;
         pid_t pid = 0;
@@ -159,8 +178,7 @@ static void repair_start_locked(Container *container) {
                 return;
         }
         kill_strays(container);
-        container_undo_start_locked(container,
-                                    container_status_is_alive(before) ? CONTAINER_EXITED : before);
+        container_undo_start_locked(container, &before);
         log_info("recovery: the start of container %s was undone", container->id);
 }
 

@@ -26,6 +26,7 @@ static int delete_parts_locked(Container *container, Error *err) {
         if ((container_status_is_alive(status) || status == CONTAINER_STOPPED) &&
             runtime_delete(engine->runtime, container->id, true, err) < 0)
                 return -1;
+        container_await_monitor_locked(&container->run);
         if (store_container_delete(engine->store, container->id, container->config.layer, err) < 0)
                 return -1;
         (void)unlink(exit_file);

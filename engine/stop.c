@@ -150,7 +150,7 @@ static int begin_locked(Stop *stop, int signal, Error *err) {
         if (container->run.status == CONTAINER_PAUSED) /* a frozen process dies when it thaws */
                 (void)runtime_resume(container->engine->runtime, container->id, NULL);
         stop_ref(stop);
-        if (container_wait_begin(container, &stop->waiter, &exit_code)) {
+        if (container_wait_begin(container, &stop->waiter, &exit_code) != CONTAINER_WAIT_BEGUN) {
                 finish(stop, NULL);
                 stop_unref(stop);
         } else if (stop->timeout_s >= 0 || stop->is_killing) {

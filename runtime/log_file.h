@@ -13,8 +13,8 @@
 #include "base/error.h"
 #include "base/loop.h"
 
-#define LOG_RECORD_MAX (64 * 1024)       /* bytes of one record; longer ones are cut into several */
-#define LOG_BATCH_MAX  (4 * 1024 * 1024) /* bytes that one read gives */
+#define LOG_RECORD_MAX (64 * 1024)  /* bytes of one record; longer ones are cut into several */
+#define LOG_BATCH_MAX  (256 * 1024) /* bytes that one read gives */
 
 typedef struct LogFile LogFile;
 
