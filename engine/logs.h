@@ -11,8 +11,8 @@
 #include "base/buffer.h"
 #include "engine/container.h"
 
-#define LOG_WHOLE_MAX \
-        (12 * 1024 * 1024) /* bytes; more would be a longer message than clients take */
+/* Bytes of a whole log; more would be a longer message than clients take. */
+#define LOG_WHOLE_MAX (12 * 1024 * 1024)
 
 /** container_logs() - all of the log; one that does not exist is empty; ERR_LIMIT, ERR_IO */
 int container_logs(Container *container, Buffer *records, Error *err);
