@@ -4,8 +4,6 @@
 import os
 import time
 
-CGROUP = "/sys/fs/cgroup"
-
 
 def wait_until(condition, timeout=10.0, what="the condition"):
     """Poll every 5 ms: only for what the engine cannot tell us."""
@@ -54,15 +52,23 @@ def is_alive(pid):
         return False
 
 
+def hierarchies():
+    """Where cgroup hierarchies are mounted."""
+    with open("/proc/self/mounts", encoding="utf-8") as stream:
+        rows = [line.split(" ") for line in stream]
+    return [row[1] for row in rows if row[2] in ("cgroup", "cgroup2")]
+
+
 def cgroups_of(ids):
-    """cgroup folders whose name holds one of the container IDs."""
+    """cgroups whose name holds one of the container IDs."""
     if not ids:
         return []
     found = []
-    for folder, folders, _ in os.walk(CGROUP):
-        if folder[len(CGROUP) :].count("/") >= 5:
-            folders[:] = []
-        found += [os.path.join(folder, f) for f in folders if any(i in f for i in ids)]
+    for top in hierarchies():
+        for folder, folders, _ in os.walk(top):
+            if folder[len(top) :].count("/") >= 4:
+                folders[:] = []
+            found += [os.path.join(folder, f) for f in folders if any(i in f for i in ids)]
     return found
 
 

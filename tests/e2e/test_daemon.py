@@ -40,14 +40,16 @@ def one_clear_line(result):
 
 
 @pytest.fixture
-def options(tmp_path_factory):
+def options():
     """Options for an engine that will not come to life."""
-    folder = tmp_path_factory.mktemp("d", numbered=True)
-    return {
-        "--address": f"unix:{folder}/s",
-        "--root": f"{folder}/root",
-        "--runroot": f"{folder}/run",
+    engine = Engine()
+    yield {
+        "--address": "unix:" + engine.socket,
+        "--root": engine.root,
+        "--runroot": engine.runroot,
     }
+    engine.assert_no_leaks()
+    engine.discard()
 
 
 def flat(options, **changes):

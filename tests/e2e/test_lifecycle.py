@@ -360,8 +360,8 @@ def test_command_that_is_not_in_the_image(engine):
     "command,fields,words",
     [
         (["true"], {"user": "nobody-of-that-name"}, "nobody-of-that-name"),
-        (["/etc/passwd"], {}, "/etc/passwd"),
-        (["/etc"], {}, "/etc"),
+        (["/etc/passwd"], {}, "ermission denied"),
+        (["/etc"], {}, ""),
         (["true"], {"work_dir": "/etc/passwd"}, "/etc/passwd"),
     ],
     ids=["user", "not executable", "folder", "work_dir"],

@@ -243,7 +243,7 @@ def rich_layers(twice=True):
         ("./etc", None, {}),
         *first,
         ("./etc/a", b"second and longer", {}),
-        ("./etc/\u00fc<&>\"\\", b"utf-8", {}),
+        ('./etc/\u00fc<&>"\\', b"utf-8", {}),
         ("./etc/hard", b"", {"type": tarfile.LNKTYPE, "linkname": "./etc/a"}),
         ("./lib", b"", {"type": tarfile.SYMTYPE, "linkname": "/usr/lib"}),
         ("./usr/lib", None, {"mode": 0o2755, "gid": 50}),
@@ -363,9 +363,7 @@ def test_we_read_what_others_write(shop):
         shop.tool("delete", container, layer)
     # An unchanged layer of ours on top of theirs: the same blob is the same layer.
     base = shop.write("base", rich_layers(twice=False)[0][0])
-    assert shop.tool("import", "-", base)[0]["id"] in {
-        layer["id"] for layer in shop.json("layers")
-    }
+    assert shop.tool("import", "-", base)[0]["id"] in {layer["id"] for layer in shop.json("layers")}
     for image in images:
         shop.tool("rmi", image)
     assert shop.podman("images", "-q") == ""
