@@ -246,12 +246,24 @@ int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err)
         return -1;
 }
 
+/*
+ * crun makes a folder below each name in /sys/fs/cgroup, be a hierarchy mounted there or not, and
+ * forgets those that are ordinary folders.
+ */
+static void remove_plain_folder(const char *id) {
+        _cleanup_free_ char *path = xasprintf("/sys/fs/cgroup/unified" CGROUP_PARENT "/%s", id);
+
+        (void)rmdir(path);
+}
+
 int runtime_delete(const Runtime *runtime, const char *id, bool force, Error *err) {
         _cleanup_buffer_ Buffer output = BUFFER_INIT;
         Error error = ERROR_INIT;
 
-        if (run_verb(runtime, id, "delete", force ? "--force" : NULL, NULL, &output, &error) == 0)
+        if (run_verb(runtime, id, "delete", force ? "--force" : NULL, NULL, &output, &error) == 0) {
+                remove_plain_folder(id);
                 return 0;
+        }
         RuntimeStatus status = RUNTIME_STATUS_CREATED;
         if (error.kind == ERR_RUNTIME && runtime_state(runtime, id, &status, NULL, NULL) == 0 &&
             status == RUNTIME_STATUS_UNKNOWN)
