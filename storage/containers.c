@@ -74,16 +74,29 @@ void store_containers_done(StoreContainers *containers) {
         *containers = (StoreContainers){ .items = NULL };
 }
 
-int store_containers(Store *store, StoreContainers *ret, Error *err) {
+/* Adds one table's records to a list. */
+static int list_table(Records *table, StoreContainers *list, Error *err) {
         _cleanup_(records_endp)
         Records *containers = NULL;
 
-        if (records_read(&store->containers, &containers, err) < 0)
+        if (records_read(table, &containers, err) < 0)
                 return -1;
-        ret->items = xnew(StoreContainer *, containers->count);
-        ret->count = containers->count;
+        list->items = xrealloc(list->items, list->count + containers->count, sizeof(void *));
         for (size_t i = 0; i < containers->count; i++)
-                ret->items[i] = store_container_ref(container_of_record(containers->items[i]));
+                list->items[list->count++] =
+                        store_container_ref(container_of_record(containers->items[i]));
+        return 0;
+}
+
+int store_containers(Store *store, StoreContainers *ret, Error *err) {
+        StoreContainers list = { .items = NULL };
+
+        if (list_table(&store->containers, &list, err) < 0 ||
+            list_table(&store->volatile_containers, &list, err) < 0) {
+                store_containers_done(&list);
+                return -1;
+        }
+        *ret = list;
         return 0;
 }
 
@@ -105,18 +118,28 @@ static int make_dir(int dir_fd, const char *id, Error *err) {
         return 0;
 }
 
-/* A name or id that any tool has given away already. */
-static int check_free(const Records *containers, const Records *layers,
-                      const StoreContainerSpec *spec, Error *err) {
-        if (records_find(containers, spec->id) || records_find(layers, spec->layer_id))
-                return error_set(err, ERR_EXISTS, spec->id, "container %s exists", spec->id);
+/* Whether a name is given to a container of this table. */
+static int check_name(const Records *containers, const char *name, Error *err) {
         for (size_t i = 0; i < containers->count; i++) {
                 const StoreContainer *other = container_of_record(containers->items[i]);
-                if (strings_contains(&other->names, spec->name))
-                        return error_set(err, ERR_EXISTS, spec->name,
-                                         "the name %s is used by container %s", spec->name,
-                                         other->id);
+                if (strings_contains(&other->names, name))
+                        return error_set(err, ERR_EXISTS, name,
+                                         "the name %s is used by container %s", name, other->id);
         }
+        return 0;
+}
+
+/* A name or id that any tool has given away already. */
+static int check_free(Store *store, const Records *containers, const Records *layers,
+                      const StoreContainerSpec *spec, Error *err) {
+        _cleanup_(records_endp)
+        Records *others = NULL;
+
+        if (records_find(containers, spec->id) || records_find(layers, spec->layer_id))
+                return error_set(err, ERR_EXISTS, spec->id, "container %s exists", spec->id);
+        if (records_read(&store->volatile_containers, &others, err) < 0 ||
+            check_name(containers, spec->name, err) < 0 || check_name(others, spec->name, err) < 0)
+                return -1;
         return 0;
 }
 
@@ -200,7 +223,7 @@ int store_container_create(Store *store, const StoreContainerSpec *spec, Error *
             layers_write(store, &layers, err) < 0 ||
             find_parent(store, layers, spec->image, &parent, err) < 0 ||
             records_write(&store->containers, &containers, err) < 0 ||
-            check_free(containers, layers, spec, err) < 0)
+            check_free(store, containers, layers, spec, err) < 0)
                 return -1;
         timestamp_format_rfc3339(timestamp_now(), created);
         if (make_dir(store->containers_fd, spec->id, err) < 0 ||

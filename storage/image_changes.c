@@ -285,17 +285,17 @@ int images_sweep(Store *store, const Records *images, Error *err) {
 }
 
 /* Upward from @id, every layer that nothing uses any more. */
-static int discard_chain(Store *store, Records *layers, const Records *images,
-                         const Records *containers, const char *id, int trash_fd, Error *err) {
+static int discard_chain(Store *store, const StoreTables *tables, const char *id, int trash_fd,
+                         Error *err) {
         _cleanup_free_ char *next = id ? xstrdup(id) : NULL;
 
         while (next) {
-                Record *record = records_find(layers, next);
-                if (!record || layer_is_used(layers, images, containers, next))
+                Record *record = records_find(tables->layers, next);
+                if (!record || layer_is_used(tables, next))
                         return 0;
                 const char *parent = layer_of(record)->parent;
                 _cleanup_free_ char *above = parent ? xstrdup(parent) : NULL;
-                if (layers_discard(store, layers, record, trash_fd, err) < 0)
+                if (layers_discard(store, tables->layers, record, trash_fd, err) < 0)
                         return -1;
                 free(next);
                 next = TAKE_PTR(above);
@@ -314,18 +314,18 @@ static const char *find_user(const Records *containers, const char *image_id) {
 
 int store_image_delete(Store *store, const char *id, Error *err) {
         _cleanup_staging_ Staging trash = STAGING_INIT;
-        _cleanup_(records_end_writep)
-        Records *layers = NULL, *images = NULL, *containers = NULL;
+        _cleanup_(tables_end)
+        StoreTables tables = { .layers = NULL };
         _cleanup_strings_ Strings tops = STRINGS_INIT;
 
-        if (staging_open(&trash, store->tmp_fd, err) < 0 || layers_write(store, &layers, err) < 0 ||
-            records_write(&store->images, &images, err) < 0 ||
-            records_write(&store->containers, &containers, err) < 0)
+        if (staging_open(&trash, store->tmp_fd, err) < 0 || tables_write(store, &tables, err) < 0)
                 return -1;
-        Record *record = records_find(images, id);
+        Record *record = records_find(tables.images, id);
         if (!record)
                 return image_not_found(err, id);
-        const char *user = find_user(containers, id);
+        const char *user = find_user(tables.containers, id);
+        if (!user)
+                user = find_user(tables.volatile_containers, id);
         if (user)
                 return error_set(err, ERR_IN_USE, user, "image %s is used by container %s", id,
                                  user);
@@ -335,15 +335,14 @@ int store_image_delete(Store *store, const char *id, Error *err) {
                 strings_add(&tops, self->image.layer);
         for (size_t i = 0; i < self->mapped_layers.count; i++)
                 strings_add(&tops, self->mapped_layers.items[i]);
-        records_remove(images, record);
-        if (records_save(images, err) < 0)
+        records_remove(tables.images, record);
+        if (records_save(tables.images, err) < 0)
                 return -1;
         int r = path_remove_tree(store->images_fd, id);
         if (r < 0)
                 return error_errno(err, ERR_IO, -r, id, "cannot remove the data of image %s", id);
         for (size_t i = 0; i < tops.count; i++)
-                if (discard_chain(store, layers, images, containers, tops.items[i], trash.fd, err) <
-                    0)
+                if (discard_chain(store, &tables, tops.items[i], trash.fd, err) < 0)
                         return -1;
         return 0;
 }

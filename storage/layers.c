@@ -66,17 +66,32 @@ StoreLayer *store_layer_unref(StoreLayer *layer) {
         return NULL;
 }
 
-int store_layer_get(Store *store, const char *id, StoreLayer **ret, Error *err) {
+static int layer_not_found(Error *err, const char *id) {
+        return error_set(err, ERR_NOT_FOUND, id, "no layer %s", id);
+}
+
+/* The layer if this table has it: 1, or 0, or -1. */
+static int find_layer(Records *table, const char *id, StoreLayer **ret, Error *err) {
         _cleanup_(records_endp)
         Records *layers = NULL;
 
-        if (records_read(&store->layers, &layers, err) < 0)
+        if (records_read(table, &layers, err) < 0)
                 return -1;
         Record *record = records_find(layers, id);
         if (!record)
-                return error_set(err, ERR_NOT_FOUND, id, "no layer %s", id);
+                return 0;
         *ret = store_layer_ref(layer_of(record));
-        return 0;
+        return 1;
+}
+
+int store_layer_get(Store *store, const char *id, StoreLayer **ret, Error *err) {
+        int r = find_layer(&store->layers, id, ret, err);
+
+        if (r == 0)
+                r = find_layer(&store->volatile_layers, id, ret, err);
+        if (r < 0)
+                return -1;
+        return r == 0 ? layer_not_found(err, id) : 0;
 }
 
 /* The directory goes to @trash_fd under a name of its own; the rest is small and goes at once. */
@@ -139,19 +154,44 @@ int layers_write(Store *store, Records **ret, Error *err) {
         return 0;
 }
 
-bool layer_is_used(const Records *layers, const Records *images, const Records *containers,
-                   const char *id) {
+int tables_write(Store *store, StoreTables *ret, Error *err) {
+        if (layers_write(store, &ret->layers, err) < 0 ||
+            records_write(&store->images, &ret->images, err) < 0 ||
+            records_write(&store->containers, &ret->containers, err) < 0 ||
+            records_read(&store->volatile_layers, &ret->volatile_layers, err) < 0 ||
+            records_read(&store->volatile_containers, &ret->volatile_containers, err) < 0)
+                return -1;
+        return 0;
+}
+
+void tables_end(StoreTables *tables) {
+        records_endp(&tables->volatile_containers);
+        records_endp(&tables->volatile_layers);
+        records_end_writep(&tables->containers);
+        records_end_writep(&tables->images);
+        records_end_writep(&tables->layers);
+}
+
+static bool is_parent(const Records *layers, const char *id) {
         for (size_t i = 0; i < layers->count; i++) {
                 const char *parent = layer_of(layers->items[i])->parent;
                 if (parent && strcmp(parent, id) == 0)
                         return true;
         }
+        return false;
+}
+
+static bool is_image_layer(const Records *images, const char *id) {
         for (size_t i = 0; i < images->count; i++) {
                 const ImageRecord *image = container_of(images->items[i], ImageRecord, record);
                 if ((image->image.layer && strcmp(image->image.layer, id) == 0) ||
                     strings_contains(&image->mapped_layers, id))
                         return true;
         }
+        return false;
+}
+
+static bool is_container_layer(const Records *containers, const char *id) {
         for (size_t i = 0; i < containers->count; i++) {
                 const char *layer = container_of_record(containers->items[i])->layer;
                 if (layer && strcmp(layer, id) == 0)
@@ -160,21 +200,25 @@ bool layer_is_used(const Records *layers, const Records *images, const Records *
         return false;
 }
 
+bool layer_is_used(const StoreTables *tables, const char *id) {
+        return is_parent(tables->layers, id) || is_parent(tables->volatile_layers, id) ||
+               is_image_layer(tables->images, id) || is_container_layer(tables->containers, id) ||
+               is_container_layer(tables->volatile_containers, id);
+}
+
 int store_layer_delete(Store *store, const char *id, Error *err) {
         _cleanup_staging_ Staging trash = STAGING_INIT;
-        _cleanup_(records_end_writep)
-        Records *layers = NULL, *images = NULL, *containers = NULL;
+        _cleanup_(tables_end)
+        StoreTables tables = { .layers = NULL };
 
-        if (staging_open(&trash, store->tmp_fd, err) < 0 || layers_write(store, &layers, err) < 0 ||
-            records_write(&store->images, &images, err) < 0 ||
-            records_write(&store->containers, &containers, err) < 0)
+        if (staging_open(&trash, store->tmp_fd, err) < 0 || tables_write(store, &tables, err) < 0)
                 return -1;
-        Record *record = records_find(layers, id);
+        Record *record = records_find(tables.layers, id);
         if (!record)
-                return error_set(err, ERR_NOT_FOUND, id, "no layer %s", id);
-        if (layer_is_used(layers, images, containers, id))
+                return layer_not_found(err, id);
+        if (layer_is_used(&tables, id))
                 return error_set(err, ERR_IN_USE, id, "layer %s is in use", id);
-        return layers_discard(store, layers, record, trash.fd, err);
+        return layers_discard(store, tables.layers, record, trash.fd, err);
 }
 
 int store_layer_paths(Store *store, const char *id, StoreLayerPaths *ret, Error *err) {

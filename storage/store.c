@@ -110,23 +110,40 @@ static int open_dirs(Store *store, Error *err) {
         return 0;
 }
 
-/* One JSON file with its lock, in a directory of a root. */
-static int open_records(Store *store, Records *records, const RecordClass *class, int dir_fd,
-                        const char *root, const char *kind, Error *err) {
-        static const char *const names[][3] = {
-                { "layers", "layers.json", "layers.lock" },
-                { "images", "images.json", "images.lock" },
-                { "containers", "containers.json", "containers.lock" },
-                { "mountpoints", "mountpoints.json", "mountpoints.lock" },
+/*
+ * Every JSON file with its lock; those that another tool may not know share a lock with one it
+ * does.
+ */
+static int open_tables(Store *store, Error *err) {
+        const char *graph = store->graph_root, *run = store->run_root;
+        const struct {
+                Records *records;
+                const RecordClass *class;
+                int dir_fd;
+                const char *root, *folder, *file, *lock;
+        } rows[] = {
+                { &store->layers, &layer_record_class, store->layers_fd, graph, "layers",
+                  "layers.json", "layers.lock" },
+                { &store->images, &image_record_class, store->images_fd, graph, "images",
+                  "images.json", "images.lock" },
+                { &store->containers, &container_record_class, store->containers_fd, graph,
+                  "containers", "containers.json", "containers.lock" },
+                { &store->volatile_layers, &layer_record_class, store->layers_fd, graph, "layers",
+                  "volatile-layers.json", "layers.lock" },
+                { &store->volatile_containers, &container_record_class, store->containers_fd, graph,
+                  "containers", "volatile-containers.json", "containers.lock" },
+                { &store->mounts, &mount_record_class, store->run_layers_fd, run, "layers",
+                  "mountpoints.json", "mountpoints.lock" },
         };
-        size_t i = 0;
 
-        while (strcmp(names[i][0], kind) != 0)
-                i++;
-        _cleanup_free_ char *path = xasprintf("%s/" DRIVER "-%s", root,
-                                              dir_fd == store->run_layers_fd ? "layers" : kind);
-        return records_open(records, class, dir_fd, path, names[i][1], names[i][2], store->sync,
-                            err);
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *path =
+                        xasprintf("%s/" DRIVER "-%s", rows[i].root, rows[i].folder);
+                if (records_open(rows[i].records, rows[i].class, rows[i].dir_fd, path, rows[i].file,
+                                 rows[i].lock, store->sync, err) < 0)
+                        return -1;
+        }
+        return 0;
 }
 
 int store_open(Store **ret, const StoreOptions *options, Error *err) {
@@ -158,23 +175,15 @@ int store_open(Store **ret, const StoreOptions *options, Error *err) {
                 .images = RECORDS_INIT,
                 .containers = RECORDS_INIT,
                 .mounts = RECORDS_INIT,
+                .volatile_layers = RECORDS_INIT,
+                .volatile_containers = RECORDS_INIT,
         };
-        const char *graph = store->graph_root, *run = store->run_root;
-        _cleanup_free_ char *lock_path = xasprintf("%s/storage.lock", graph);
+        _cleanup_free_ char *lock_path = xasprintf("%s/storage.lock", store->graph_root);
 
         if (open_dirs(store, err) < 0 ||
             lock_file_open(&store->storage_lock, store->graph_fd, "storage.lock", lock_path, err) <
                     0 ||
-            open_records(store, &store->layers, &layer_record_class, store->layers_fd, graph,
-                         "layers", err) < 0 ||
-            open_records(store, &store->images, &image_record_class, store->images_fd, graph,
-                         "images", err) < 0 ||
-            open_records(store, &store->containers, &container_record_class, store->containers_fd,
-                         graph, "containers", err) < 0 ||
-            open_records(store, &store->mounts, &mount_record_class, store->run_layers_fd, run,
-                         "mountpoints", err) < 0)
-                return -1;
-        if (mounts_hold_home(store, err) < 0)
+            open_tables(store, err) < 0 || mounts_hold_home(store, err) < 0)
                 return -1;
         *ret = TAKE_PTR(store);
         return 0;
@@ -186,6 +195,8 @@ Store *store_close(Store *store) {
         if (store->mounts.lock.fd >= 0)
                 mounts_release_home(store);
         records_close(&store->mounts);
+        records_close(&store->volatile_containers);
+        records_close(&store->volatile_layers);
         records_close(&store->containers);
         records_close(&store->images);
         records_close(&store->layers);
@@ -262,13 +273,12 @@ int store_status(Store *store, StoreStatus *ret, Error *err) {
 }
 
 int store_sweep(Store *store, Error *err) {
-        _cleanup_(records_end_writep)
-        Records *layers = NULL, *images = NULL, *containers = NULL;
+        _cleanup_(tables_end)
+        StoreTables tables = { .layers = NULL };
 
-        if (staging_sweep(store->tmp_fd, err) < 0 || layers_write(store, &layers, err) < 0 ||
-            records_sweep(layers, err) < 0 || records_write(&store->images, &images, err) < 0 ||
-            records_sweep(images, err) < 0 || images_sweep(store, images, err) < 0 ||
-            records_write(&store->containers, &containers, err) < 0)
+        if (staging_sweep(store->tmp_fd, err) < 0 || tables_write(store, &tables, err) < 0 ||
+            records_sweep(tables.layers, err) < 0 || records_sweep(tables.images, err) < 0 ||
+            records_sweep(tables.containers, err) < 0)
                 return -1;
-        return records_sweep(containers, err);
+        return images_sweep(store, tables.images, err);
 }

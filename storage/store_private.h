@@ -5,7 +5,8 @@
  * The inside of a Store, shared by the files of this folder.
  *
  * Order of the locks, in this process and against other programs, as the format wants it:
- * storage.lock, layers, images, containers, mounts; each file lock before the mutex of its table.
+ * storage.lock, layers, images, containers, volatile ones, mounts; each file lock before the mutex
+ * of its table.
  *
  * The directory descriptors are of the store's own detached clone of the mount that the graph root
  * is on. Other tools (and mounting, here) bind overlay/ over itself; a rename from tmp/ into it
@@ -31,6 +32,8 @@ struct Store {
         Records images;        /* ImageRecord */
         Records containers;    /* ContainerRecord */
         Records mounts;        /* MountRecord */
+        /* Newer tools keep what need not outlive a reboot apart. Read, never written. */
+        Records volatile_layers, volatile_containers;
 };
 
 typedef struct LayerRecord {
@@ -85,12 +88,20 @@ char *store_home(const Store *store);
 /** layers_write() - records_write() on the layers, then remove what dead writers left incomplete */
 int layers_write(Store *store, Records **ret, Error *err);
 
+/* All tables at once, held for a change; what tables_write() did not reach is NULL. */
+typedef struct StoreTables {
+        Records *layers, *images, *containers;
+        Records *volatile_layers, *volatile_containers; /* held for a look */
+} StoreTables;
+
 /**
- * layer_is_used() - whether another layer, an image or a container stands on it; the tables are
- * held
+ * tables_write() - layers_write() and the others in their order; tables_end() also after a failure
  */
-bool layer_is_used(const Records *layers, const Records *images, const Records *containers,
-                   const char *id);
+int tables_write(Store *store, StoreTables *ret, Error *err);
+void tables_end(StoreTables *tables);
+
+/** layer_is_used() - whether another layer, an image or a container stands on it */
+bool layer_is_used(const StoreTables *tables, const char *id);
 
 /**
  * layers_discard() - remove a layer from the table and its files from the store; saves twice

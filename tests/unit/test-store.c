@@ -264,6 +264,46 @@ static void deletes_what_is_half_made(void **state) {
         }
 }
 
+/* Newer tools keep some records apart, in files that Debian's podman does not know. */
+static void respects_volatile_records(void **state) {
+        Fixture *f = *state;
+        char image[65], id[65], layer[65];
+        StoreLayerContent base = fixture_layer(f, NULL);
+        StoreContainers containers;
+        StoreLayer *record;
+        Error err = ERROR_INIT;
+
+        fixture_image(f, "config", base.id, NULL, 0, image);
+        _cleanup_free_ char *layers = xasprintf("[{\"id\":\"0001\",\"parent\":\"%s\"}]", base.id);
+        _cleanup_free_ char *others = xasprintf(
+                "[{\"id\":\"0002\",\"names\":[\"v\"],\"image\":\"%s\",\"layer\":\"0001\"}]", image);
+        fixture_write(f, "graph/overlay-layers/volatile-layers.json", layers);
+        fixture_write(f, "graph/overlay-containers/volatile-containers.json", others);
+
+        assert_int_equal(store_containers(f->store, &containers, &err), 0);
+        assert_int_equal(containers.count, 1);
+        assert_string_equal(containers.items[0]->id, "0002");
+        store_containers_done(&containers);
+        assert_int_equal(store_layer_get(f->store, "0001", &record, &err), 0);
+        store_layer_unref(record);
+        assert_int_equal(store_image_delete(f->store, image, &err), -1);
+        assert_int_equal(err.kind, ERR_IN_USE);
+        assert_string_equal(err.subject, "0002");
+        fixture_ids(id, layer);
+        assert_int_equal(fixture_container(f->store, id, layer, "v", image, &err), -1);
+        assert_int_equal(err.kind, ERR_EXISTS);
+
+        /* The image goes, its layer is still somebody's parent. */
+        fixture_write(f, "graph/overlay-containers/volatile-containers.json", "[]");
+        assert_int_equal(store_image_delete(f->store, image, &err), 0);
+        assert_int_equal(store_layer_get(f->store, base.id, &record, &err), 0);
+        store_layer_unref(record);
+        assert_int_equal(store_layer_delete(f->store, base.id, &err), -1);
+        assert_int_equal(err.kind, ERR_IN_USE);
+        _cleanup_free_ char *kept = fixture_read(f, "graph/overlay-layers/volatile-layers.json");
+        assert_string_equal(kept, layers);
+}
+
 /* Another program's store on the same folders: what one writes, the other sees at once. */
 static void sees_what_others_write(void **state) {
         Fixture *f = *state;
@@ -412,6 +452,7 @@ int main(void) {
                 TEST(adds_to_an_image_that_exists),
                 TEST(makes_and_deletes_containers),
                 TEST(deletes_what_is_half_made),
+                TEST(respects_volatile_records),
                 TEST(sees_what_others_write),
                 TEST(looks_while_others_hold_the_lock),
                 TEST(removes_what_dead_writers_left),
