@@ -27,8 +27,10 @@ CRUN = "/usr/bin/crun"
 # x86-64 (x32 by its numbers), i386, and some that no rule is about: aarch64, arm, riscv64, s390x
 ARCHITECTURES = (0xC000003E, 0x40000003, 0xC00000B7, 0x40000028, 0xC00000F3, 0x80000016)
 
-# crun takes no hybrid cgroup layout: hide its v2 side
-_HIDE = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
+# crun takes no hybrid cgroup layout: hide its v2 side; and what crun then writes in its place
+_UNIFIED = "/sys/fs/cgroup/unified"
+_HIDE = f"umount {_UNIFIED} 2>&-; [ ! -d {_UNIFIED} ] || mount -t tmpfs none {_UNIFIED}; "
+_HIDE += 'exec "$@"'
 IN_NAMESPACE = ["unshare", "--mount", "sh", "-c", _HIDE, "sh"]
 
 # x86: the calls of the other two architectures are made from the same program
