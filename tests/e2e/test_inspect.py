@@ -3,7 +3,6 @@
 
 import contextlib
 import datetime
-import glob
 import json
 import os
 import shutil
@@ -68,7 +67,7 @@ def write_configuration(folder):
 
 def remove_cgroups(name):
     """Remove a cgroup at the top of each hierarchy with all below it; whether that is done."""
-    for top in glob.glob(f"{scratch.CGROUP}/{name}") + glob.glob(f"{scratch.CGROUP}/*/{name}"):
+    for top in (f"{hierarchy}/{name}" for hierarchy in scratch.hierarchies()):
         for folder, _, _ in os.walk(top, topdown=False):
             try:
                 os.rmdir(folder)
