@@ -49,7 +49,7 @@ static const char *format(int64_t t, char *text, const char *separator, const ch
         }
         time_t seconds = split_seconds(t, &fraction);
         format_fraction(fraction, fraction_text);
-        gmtime_r(&seconds, &tm);
+        (void)gmtime_r(&seconds, &tm); /* fails for years that 64 bits of ns cannot reach */
         snprintf(text, TIMESTAMP_TEXT_MAX, "%04d-%02d-%02d%s%02d:%02d:%02d%s%s", tm.tm_year + 1900,
                  tm.tm_mon + 1, tm.tm_mday, separator, tm.tm_hour, tm.tm_min, tm.tm_sec,
                  fraction_text, zone);

@@ -115,7 +115,7 @@ static const char *first_name(CapabilitySet set) {
 
 int capability_change(CapabilitySet base, const char *const *add, const char *const *drop,
                       CapabilitySet *ret, Error *err) {
-        CapabilitySet bounding = capability_bounding(), added, dropped;
+        CapabilitySet bounding = capability_bounding(), added = 0, dropped = 0;
         bool adds_all, drops_all;
 
         if (parse_names(add, "create.cap_add", &added, &adds_all, err) < 0 ||
