@@ -190,6 +190,7 @@ def test_address_with_mode():
         engine.discard()
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ends_within_a_second_and_containers_live_on(engine, number):
     """Also while calls wait, follow a log and stop a stubborn container."""

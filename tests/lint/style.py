@@ -90,7 +90,8 @@ def main():
         check_own_header(top, path, lines, findings)
         check_code(path, lines, findings)
         check_text(path, lines, findings)
-    for path in tree.files(top, ".py", ".sh", ".md", "meson.build", ".varlink"):
+    scripts = [path for path in tree.files(top, "") if path.startswith(("tools/", ".ci/"))]
+    for path in scripts + tree.files(top, ".py", ".sh", ".md", "meson.build", ".varlink"):
         if path == "tests/lint/style.py":
             continue
         lines = tree.lines(top, path)
