@@ -33,7 +33,7 @@
  * @oci_seccomp_json: text of a linux.seccomp object, for this machine
  * @ret_filter:       on success the bytes of struct sock_filter[], in this machine's order
  *
- * Thread: any, one at a time, since libseccomp promises nothing else. Cost: 15 ms for the usual
+ * Thread: any, one at a time, since libseccomp promises nothing else. Cost: 20 ms for the usual
  * 400 system calls on three architectures; nothing is kept.
  * Errors: ERR_INVALID (no such object; the text has the member), ERR_UNSUPPORTED (an
  * architecture or action that libseccomp or this kernel does not know), ERR_LIMIT (longer than
