@@ -103,8 +103,8 @@ struct ContainerWaiter {
 /**
  * container_wait_begin() - be told when the container ends
  *
- * CONTAINER_WAIT_ENDED, with the exit code, when it has ended already, CONTAINER_WAIT_REMOVED when it
- * is gone: @waiter is not used then. One that was never started waits for its first end.
+ * CONTAINER_WAIT_ENDED, with the exit code, when it has ended already, CONTAINER_WAIT_REMOVED when
+ * it is gone: @waiter is not used then. One that was never started waits for its first end.
  */
 typedef enum ContainerWait {
         CONTAINER_WAIT_BEGUN,
