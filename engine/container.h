@@ -100,17 +100,18 @@ struct ContainerWaiter {
         void (*done)(ContainerWaiter *waiter, bool is_removed, int exit_code);
 };
 
+typedef enum ContainerWait {
+        CONTAINER_WAIT_BEGUN,
+        CONTAINER_WAIT_ENDED,
+        CONTAINER_WAIT_REMOVED,
+} ContainerWait;
+
 /**
  * container_wait_begin() - be told when the container ends
  *
  * CONTAINER_WAIT_ENDED, with the exit code, when it has ended already, CONTAINER_WAIT_REMOVED when
  * it is gone: @waiter is not used then. One that was never started waits for its first end.
  */
-typedef enum ContainerWait {
-        CONTAINER_WAIT_BEGUN,
-        CONTAINER_WAIT_ENDED,
-        CONTAINER_WAIT_REMOVED,
-} ContainerWait;
 ContainerWait container_wait_begin(Container *container, ContainerWaiter *waiter,
                                    int *ret_exit_code);
 /** container_wait_cancel() - true: `done` did not run and will not */
