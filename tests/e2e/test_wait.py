@@ -159,7 +159,9 @@ def test_an_idle_engine_sleeps(engine):
     time.sleep(1.5)
     after = switches(engine)
     woken = sum(after[task] - before.get(task, 0) for task in after if task in before)
-    assert woken <= 6, f"woken {woken} times in 1.5 s"
+    # the thread sanitizer keeps a thread of its own that wakes ten times a second
+    bound = 6 if SLOWNESS <= 1 else 40
+    assert woken <= bound, f"woken {woken} times in 1.5 s"
 
 
 def switches(engine):
