@@ -209,7 +209,8 @@ static void on_change(LogFile *log, void *userdata) {
         follower->calls++;
         while (log_file_read(log, &records, &err) > 0)
                 ;
-        for (size_t at = 0; at < records.size;) {
+        buffer_append_byte(&records, '\0'); /* strtol() wants a string */
+        for (size_t at = 0; at + 1 < records.size;) {
                 const char *line = records.data + at;
                 const char *end = memchr(line, '\n', records.size - at);
                 if (strtol(line + strlen(HEAD), NULL, 10) != follower->next++) {
