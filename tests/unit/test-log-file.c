@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -172,18 +173,30 @@ static void no_regular_file(void **state) {
 #define LINES      20000
 #define FILE_LINES 700
 
+typedef struct Follower {
+        Fixture *fixture;
+        Loop *loop;
+        atomic_int next; /* line to be seen; written by the loop thread only */
+        atomic_bool is_over;
+        int calls;
+} Follower;
+
 static void *write_lines(void *userdata) {
-        const Fixture *fixture = userdata;
+        Follower *follower = userdata;
+        const Fixture *fixture = follower->fixture;
         _cleanup_free_ char *temporary = xasprintf("%s.tmp", fixture->path);
         int fd = open(fixture->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        int first = 0; /* line of this file */
 
         for (int i = 0; i < LINES; i++) {
                 char line[64];
                 int n = snprintf(line, sizeof(line), HEAD "%d\n", i);
                 if (i % FILE_LINES == FILE_LINES - 1) {
-                        /* Slow enough for the follower to open each file before it is gone: conmon
-                         * replaces its file once in many megabytes. */
-                        (void)nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000 * 1000 }, NULL);
+                        /* The follower has this file open before it goes, since conmon replaces its
+                         * file once in many megabytes; that it has read it to the end is chance. */
+                        while (follower->next <= first && !follower->is_over)
+                                (void)nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 }, NULL);
+                        first = i;
                         (void)close(fd);
                         fd = open(temporary, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
                         (void)rename(temporary, fixture->path);
@@ -193,13 +206,6 @@ static void *write_lines(void *userdata) {
         (void)close(fd);
         return NULL;
 }
-
-typedef struct Follower {
-        Fixture *fixture;
-        Loop *loop;
-        int next;
-        int calls;
-} Follower;
 
 static void on_change(LogFile *log, void *userdata) {
         Follower *follower = userdata;
@@ -244,8 +250,9 @@ static void follower_sees_every_line(void **state) {
                 fail_msg("%s", err.text);
         assert_true(sd_event_add_time_relative(loop_event(loop), NULL, CLOCK_MONOTONIC,
                                                30 * 1000 * 1000, 0, on_timeout, loop) >= 0);
-        assert_int_equal(pthread_create(&thread, NULL, write_lines, follower.fixture), 0);
+        assert_int_equal(pthread_create(&thread, NULL, write_lines, &follower), 0);
         int r = loop_run(loop);
+        follower.is_over = true;
         assert_int_equal(pthread_join(thread, NULL), 0);
         if (r != 0)
                 fail_msg("line %d is lost (%d)", follower.next, r);
