@@ -206,37 +206,24 @@ static int run_verb(const Runtime *runtime, const char *id, const char *verb, co
         return 0;
 }
 
-static int run_simple(const Runtime *runtime, const char *id, const char *verb, Error *err) {
-        _cleanup_buffer_ Buffer output = BUFFER_INIT;
-
-        return run_verb(runtime, id, verb, NULL, NULL, &output, err);
-}
-
 int runtime_start(const Runtime *runtime, const char *id, Error *err) {
+        _cleanup_buffer_ Buffer output = BUFFER_INIT;
         _cleanup_close_ int hold_fd = -EBADF;
 
         if (exec_fifo_release(runtime->name, runtime->state_dir, id, &hold_fd))
                 return 0;
-        return run_simple(runtime, id, "start", err);
+        return run_verb(runtime, id, "start", NULL, NULL, &output, err);
 }
 
-int runtime_pause(const Runtime *runtime, const char *id, Error *err) {
-        return run_simple(runtime, id, "pause", err);
-}
-
-int runtime_resume(const Runtime *runtime, const char *id, Error *err) {
-        return run_simple(runtime, id, "resume", err);
-}
-
-int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err) {
+/* A verb that needs a living process: ERR_NOT_RUNNING when it has ended. */
+static int run_on_living(const Runtime *runtime, const char *id, const char *verb,
+                         const char *after_id, Error *err) {
         _cleanup_buffer_ Buffer output = BUFFER_INIT;
-        char number[16];
         Error error = ERROR_INIT;
 
-        (void)snprintf(number, sizeof(number), "%d", signal);
-        if (run_verb(runtime, id, "kill", NULL, number, &output, &error) == 0)
+        if (run_verb(runtime, id, verb, NULL, after_id, &output, &error) == 0)
                 return 0;
-        /* Whether it ended before the signal is a question of state, not of the runtime's words. */
+        /* Whether it ended before that is a question of state, not of the runtime's words. */
         RuntimeStatus status = RUNTIME_STATUS_CREATED;
         if (error.kind == ERR_RUNTIME && runtime_state(runtime, id, &status, NULL, NULL) == 0 &&
             (status == RUNTIME_STATUS_STOPPED || status == RUNTIME_STATUS_UNKNOWN))
@@ -244,6 +231,21 @@ int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err)
         if (err)
                 *err = error;
         return -1;
+}
+
+int runtime_pause(const Runtime *runtime, const char *id, Error *err) {
+        return run_on_living(runtime, id, "pause", NULL, err);
+}
+
+int runtime_resume(const Runtime *runtime, const char *id, Error *err) {
+        return run_on_living(runtime, id, "resume", NULL, err);
+}
+
+int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err) {
+        char number[16];
+
+        (void)snprintf(number, sizeof(number), "%d", signal);
+        return run_on_living(runtime, id, "kill", number, err);
 }
 
 /*

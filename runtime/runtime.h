@@ -65,10 +65,16 @@ DEFINE_CLEANUP(Runtime, runtime_free);
  * do it.
  */
 int runtime_start(const Runtime *runtime, const char *id, Error *err);
-/** runtime_kill() - signal the container's init; ERR_NOT_RUNNING when it has ended */
+/*
+ * These want a living container: ERR_NOT_RUNNING when it has ended, whether or not anybody has
+ * noticed yet.
+ */
+
+/** runtime_kill() - signal the container's init */
 int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err);
 int runtime_pause(const Runtime *runtime, const char *id, Error *err);
 int runtime_resume(const Runtime *runtime, const char *id, Error *err);
+
 /**
  * runtime_delete() - forget the container and remove its cgroup; one that is unknown is fine
  * @force: kill it first if it runs

@@ -116,6 +116,10 @@ static void signals(void **state) {
         assert_int_equal(box_wait(&box), 3);
         assert_true(runtime_kill(box.fixture->runtime, box.id, SIGTERM, &err) < 0);
         assert_int_equal(err.kind, ERR_NOT_RUNNING);
+        assert_true(runtime_pause(box.fixture->runtime, box.id, &err) < 0);
+        assert_int_equal(err.kind, ERR_NOT_RUNNING);
+        assert_true(runtime_resume(box.fixture->runtime, box.id, &err) < 0);
+        assert_int_equal(err.kind, ERR_NOT_RUNNING);
         box_delete(&box, false);
 
         box_open(&box, *state);
