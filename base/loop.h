@@ -35,6 +35,9 @@ sd_event *loop_event(Loop *loop);
 /** loop_run() - dispatch until loop_stop(); returns the code given there, or -errno */
 int loop_run(Loop *loop);
 
+/** loop_expect() - say that work may come at once: somebody just got an answer; loop thread only */
+void loop_expect(Loop *loop);
+
 /** loop_stop() - end loop_run() after this turn; loop thread only */
 void loop_stop(Loop *loop, int code);
 

@@ -182,6 +182,7 @@ static void flush_output(Connection *connection) {
                         connection->is_broken = true;
                 return;
         }
+        loop_expect(connection->hub->loop);
         if (connection->call)
                 call_flushed(connection->call, (size_t)n);
         connection->output_start += (size_t)n;
