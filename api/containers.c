@@ -148,7 +148,7 @@ void api_GetAttachSockets(VarlinkCall *call, const IoPodmanGetAttachSocketsIn *i
         if (!container)
                 return;
         if (container_init(container, &err) < 0) {
-                api_reply_error(call, &err, err.kind == ERR_CONTAINER_NOT_FOUND ? in->name : NULL);
+                api_reply_error(call, &err, in->name);
                 return;
         }
         Arena *arena = varlink_call_arena(call);

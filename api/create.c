@@ -145,7 +145,7 @@ void api_CreateContainer(VarlinkCall *call, const IoPodmanCreateContainerIn *in,
 
         if (refuse_what_is_not_honoured(arena, create, &err) < 0 ||
             container_create(api->engine, &options, id, &err) < 0) {
-                api_reply_error(call, &err, NULL);
+                api_reply_error(call, &err, create->image); /* all that is looked up here */
                 return;
         }
         (void)io_podman_reply_CreateContainer(call,

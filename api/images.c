@@ -111,11 +111,18 @@ void api_ImageExists(VarlinkCall *call, const IoPodmanImageExistsIn *in, void *u
                                           &(IoPodmanImageExistsOut){ .exists = image ? 0 : 1 });
 }
 
+/* Lives in the call's arena. */
+typedef struct Removal {
+        VarlinkCall *call;
+        const char *name; /* as the client gave it */
+} Removal;
+
 static void on_removed(const char *id, const Error *err, void *userdata) {
-        VarlinkCall *call = userdata;
+        const Removal *removal = userdata;
+        VarlinkCall *call = removal->call;
 
         if (err)
-                api_reply_error(call, err, NULL);
+                api_reply_error(call, err, removal->name);
         else
                 (void)io_podman_reply_RemoveImage(call, &(IoPodmanRemoveImageOut){ .image = id });
         varlink_call_unref(call);
@@ -123,9 +130,10 @@ static void on_removed(const char *id, const Error *err, void *userdata) {
 
 void api_RemoveImage(VarlinkCall *call, const IoPodmanRemoveImageIn *in, void *userdata) {
         const Api *api = userdata;
+        Removal *removal = arena_new(varlink_call_arena(call), Removal, 1);
 
-        engine_remove_image_begin(api->engine, in->name, in->force, on_removed,
-                                  varlink_call_ref(call));
+        *removal = (Removal){ .call = varlink_call_ref(call), .name = in->name };
+        engine_remove_image_begin(api->engine, in->name, in->force, on_removed, removal);
 }
 
 typedef struct Import {

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "engine/spec.h"
 #include "oci/user.h"
-#include "storage/json_text.h"
+#include "storage/json_scan.h"
 
 #define BUNDLE_CONFIG_MAX (64 * 1024 * 1024) /* bytes of config.json; usually some 30 kB */
 

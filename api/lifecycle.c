@@ -14,13 +14,14 @@ typedef int (*Reply)(VarlinkCall *call, const char *id);
 
 typedef struct Pending {
         VarlinkCall *call;
+        const char *name; /* as the client gave it; in the call's arena */
         Reply reply;
 } Pending;
 
-static Pending *pending_new(VarlinkCall *call, Reply reply) {
+static Pending *pending_new(VarlinkCall *call, const char *name, Reply reply) {
         Pending *pending = xnew(Pending, 1);
 
-        *pending = (Pending){ .call = varlink_call_ref(call), .reply = reply };
+        *pending = (Pending){ .call = varlink_call_ref(call), .name = name, .reply = reply };
         return pending;
 }
 
@@ -28,7 +29,7 @@ static void on_done(Container *container, const Error *err, void *userdata) {
         Pending *pending = userdata;
 
         if (err)
-                api_reply_error(pending->call, err, NULL);
+                api_reply_error(pending->call, err, pending->name);
         else
                 (void)pending->reply(pending->call, container_id(container));
         varlink_call_unref(pending->call);
@@ -45,7 +46,7 @@ static void run_now(VarlinkCall *call, Engine *engine, const char *name,
         if (!container)
                 return;
         if (operation(container, &err) < 0)
-                api_reply_error(call, &err, err.kind == ERR_CONTAINER_NOT_FOUND ? name : NULL);
+                api_reply_error(call, &err, name);
         else
                 (void)reply(call, container_id(container));
 }
@@ -90,7 +91,7 @@ void api_KillContainer(VarlinkCall *call, const IoPodmanKillContainerIn *in, voi
         if (!container)
                 return;
         if (container_kill(container, in->signal, &err) < 0) {
-                api_reply_error(call, &err, err.kind == ERR_CONTAINER_NOT_FOUND ? in->name : NULL);
+                api_reply_error(call, &err, in->name);
                 return;
         }
         (void)io_podman_reply_KillContainer(
@@ -104,7 +105,7 @@ void api_StopContainer(VarlinkCall *call, const IoPodmanStopContainerIn *in, voi
 
         if (container)
                 container_stop_begin(container, in->timeout, on_done,
-                                     pending_new(call, reply_StopContainer));
+                                     pending_new(call, in->name, reply_StopContainer));
 }
 
 void api_RestartContainer(VarlinkCall *call, const IoPodmanRestartContainerIn *in, void *userdata) {
@@ -114,7 +115,7 @@ void api_RestartContainer(VarlinkCall *call, const IoPodmanRestartContainerIn *i
 
         if (container)
                 container_restart_begin(container, in->timeout, on_done,
-                                        pending_new(call, reply_RestartContainer));
+                                        pending_new(call, in->name, reply_RestartContainer));
 }
 
 void api_RemoveContainer(VarlinkCall *call, const IoPodmanRemoveContainerIn *in, void *userdata) {
@@ -124,7 +125,7 @@ void api_RemoveContainer(VarlinkCall *call, const IoPodmanRemoveContainerIn *in,
 
         if (container)
                 container_remove_begin(container, in->force, on_done,
-                                       pending_new(call, reply_RemoveContainer));
+                                       pending_new(call, in->name, reply_RemoveContainer));
 }
 
 /* --- wait ------------------------------------------------------------------------------------ */

@@ -232,11 +232,12 @@ def test_descriptors_do_not_leak_in(engine):
     assert show(engine, "ls /proc/self/fd").split() == ["0", "1", "2", "3"]
 
 
-def test_image_not_found(engine):
+@pytest.mark.parametrize("given", ["localhost/nosuch", "nosuch:1", "", "A/B:c:d", "x" * 999])
+def test_image_not_found(engine, given):
     with pytest.raises(VarlinkError) as caught:
-        engine.create("true", image="localhost/nosuch")
+        engine.create("true", image=given)
     assert caught.value.name == "io.podman.ImageNotFound"
-    assert caught.value.parameters == {"name": "localhost/nosuch"}
+    assert caught.value.parameters == {"name": given}
 
 
 def test_image_as_given_is_shown(engine):

@@ -52,7 +52,8 @@ def test_names_of_an_image(engine):
         image(engine, "busybox")["repoDigests"][0],
     ):
         assert image(engine, given)["id"] == engine.image, given
-    for given in ("busyb", "busybox:1", "other/busybox", "", "A/B:c:d", "sha256:" + "0" * 64):
+    unknown = ["busyb", "busybox:1", "other/busybox", "", "A/B:c:d", "sha256:" + "0" * 64]
+    for given in [*unknown, "x" * 999]:
         for method in ("GetImage", "InspectImage", "RemoveImage"):
             with pytest.raises(VarlinkError) as caught:
                 engine.call(method, name=given)

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a name argument means: full ID, else exact name, else an unambiguous ID prefix."""
 
+import time
+
 import pytest
 
+import scratch
+from engine import SLOWNESS
 from varlink import VarlinkError
 
 
@@ -33,6 +37,43 @@ def test_not_found_carries_the_name_as_given(engine, given):
             engine.call(method, name=given)
         assert caught.value.name == "io.podman.ContainerNotFound", method
         assert caught.value.parameters == {"name": given}, method
+
+
+def test_not_found_carries_the_name_as_given_when_it_goes_meanwhile(engine):
+    """Found, and then removed by somebody else before the call was over."""
+    script = "trap '' TERM; echo deaf; while :; do sleep 0.1; done"
+    name = engine.run("sh", "-c", script, stop_timeout=1)
+    scratch.wait_until(lambda: engine.logs(name), 10 * SLOWNESS, "the trap")
+    given = (name[:20], name[:30], name[:40])
+    calls = [engine.connect() for _ in given]
+    calls[0].send("io.podman.WaitContainer", {"name": given[0]})
+    for call, prefix in zip(calls[1:], given[1:]):
+        call.send("io.podman.RemoveContainer", {"name": prefix, "force": True})
+    assert calls[0].result() == {"exitcode": 137}
+    replies = [call.receive() for call in calls[1:]]
+    went = [reply.get("parameters") == {"container": name} for reply in replies]
+    assert sorted(went) == [False, True], replies
+    late = went.index(False)
+    assert replies[late] == {
+        "error": "io.podman.ContainerNotFound",
+        "parameters": {"name": given[1 + late]},
+    }
+
+
+def test_waiting_for_one_that_is_removed_names_it_as_given(engine):
+    name = engine.create("true", name="mine")
+    given = ("mine", name, name[:9])
+    calls = [engine.connect() for _ in given]
+    for call, prefix in zip(calls, given):
+        call.send("io.podman.WaitContainer", {"name": prefix})
+    time.sleep(0.1)  # they wait now; one that came late would be told the same
+    engine.call("RemoveContainer", name=name)
+    for call, prefix in zip(calls, given):
+        reply = call.receive()
+        assert reply == {
+            "error": "io.podman.ContainerNotFound",
+            "parameters": {"name": prefix},
+        }
 
 
 def test_name_wins_over_prefix_and_full_id_over_name(engine):
