@@ -47,7 +47,7 @@ static void add_cgroup_path(const Inspection *inspection, Buffer *out) {
 }
 
 static void add_state(const Inspection *inspection, Buffer *out) {
-        static const MemberBlank blanks[] = {
+        static const InspectBlank blanks[] = {
                 { "Restarting", BLANK_BOOLEAN },
                 { "Dead", BLANK_BOOLEAN },
                 { "Error", BLANK_TEXT },
@@ -69,7 +69,7 @@ static void add_state(const Inspection *inspection, Buffer *out) {
         member_time(out, "StartedAt", run->started_ns);
         member_time(out, "FinishedAt", run->finished_ns);
         add_cgroup_path(inspection, out);
-        member_blanks(out, blanks, ARRAY_SIZE(blanks));
+        inspect_blanks(out, blanks, ARRAY_SIZE(blanks));
         member_close(out, '}');
 }
 
@@ -183,7 +183,7 @@ static void add_mounts(const Inspection *inspection, Buffer *out) {
 }
 
 static void add_network(Buffer *out) {
-        static const MemberBlank blanks[] = {
+        static const InspectBlank blanks[] = {
                 { "EndpointID", BLANK_TEXT },
                 { "Gateway", BLANK_TEXT },
                 { "IPAddress", BLANK_TEXT },
@@ -205,12 +205,12 @@ static void add_network(Buffer *out) {
         };
 
         member_open(out, "NetworkSettings", '{');
-        member_blanks(out, blanks, ARRAY_SIZE(blanks));
+        inspect_blanks(out, blanks, ARRAY_SIZE(blanks));
         member_close(out, '}');
 }
 
 char *inspect_container(Container *container) {
-        static const MemberBlank blanks[] = {
+        static const InspectBlank blanks[] = {
                 { "Rootfs", BLANK_TEXT },         { "Pod", BLANK_TEXT },
                 { "ResolvConfPath", BLANK_TEXT }, { "HostnamePath", BLANK_TEXT },
                 { "HostsPath", BLANK_TEXT },      { "RestartCount", BLANK_NUMBER },
@@ -238,7 +238,7 @@ char *inspect_container(Container *container) {
         add_mounts(&inspection, &out);
         add_network(&out);
         member_array(&out, "ExitCommand", engine_exit_command(inspection.engine));
-        member_blanks(&out, blanks, ARRAY_SIZE(blanks));
+        inspect_blanks(&out, blanks, ARRAY_SIZE(blanks));
         inspect_host_config(&inspection, &out);
         inspect_config(&inspection, &out);
         member_close(&out, '}');

@@ -50,7 +50,7 @@ static void add_umask(const RuntimeConfig *spec, Buffer *out) {
 }
 
 void inspect_config(const Inspection *inspection, Buffer *out) {
-        static const MemberBlank blanks[] = {
+        static const InspectBlank blanks[] = {
                 { "Domainname", BLANK_TEXT },      { "AttachStdin", BLANK_BOOLEAN },
                 { "AttachStdout", BLANK_BOOLEAN }, { "AttachStderr", BLANK_BOOLEAN },
                 { "StdinOnce", BLANK_BOOLEAN },    { "Volumes", BLANK_MAP },
@@ -77,6 +77,6 @@ void inspect_config(const Inspection *inspection, Buffer *out) {
         member_integer(out, "StopSignal", config->stopSignal);
         member_integer(out, "StopTimeout", config->stopTimeout);
         add_umask(spec, out);
-        member_blanks(out, blanks, ARRAY_SIZE(blanks));
+        inspect_blanks(out, blanks, ARRAY_SIZE(blanks));
         member_close(out, '}');
 }

@@ -28,8 +28,8 @@ static void add_log(const Inspection *inspection, Buffer *out) {
         member_text(out, "Type", "k8s-file");
         member_text(out, "Path", inspection->log_path);
         member_text(out, "Size", format_size(engine_log_size_max(inspection->engine), size));
-        member_blanks(out, (const MemberBlank[]){ { "Config", BLANK_MAP }, { "Tag", BLANK_TEXT } },
-                      2);
+        inspect_blanks(out,
+                       (const InspectBlank[]){ { "Config", BLANK_MAP }, { "Tag", BLANK_TEXT } }, 2);
         member_close(out, '}');
 }
 
@@ -150,7 +150,7 @@ static void add_resources(const RuntimeConfig *spec, Buffer *out) {
 }
 
 void inspect_host_config(const Inspection *inspection, Buffer *out) {
-        static const MemberBlank blanks[] = {
+        static const InspectBlank blanks[] = {
                 { "ContainerIDFile", BLANK_TEXT },
                 { "Binds", BLANK_LIST },
                 { "PortBindings", BLANK_MAP },
@@ -195,6 +195,6 @@ void inspect_host_config(const Inspection *inspection, Buffer *out) {
         member_boolean(out, "AutoRemove", inspection->config->autoRemove);
         add_security(&inspection->spec, out);
         add_resources(&inspection->spec, out);
-        member_blanks(out, blanks, ARRAY_SIZE(blanks));
+        inspect_blanks(out, blanks, ARRAY_SIZE(blanks));
         member_close(out, '}');
 }

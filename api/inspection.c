@@ -111,3 +111,8 @@ void inspect_capabilities(Buffer *out, const char *key, CapabilitySet set) {
         capability_list(set, &names);
         member_texts(out, key, (const char *const *)names.items, names.count);
 }
+
+void inspect_blanks(Buffer *out, const InspectBlank *blanks, size_t count) {
+        for (size_t i = 0; i < count; i++)
+                member_verbatim(out, blanks[i].key, blanks[i].json);
+}

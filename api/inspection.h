@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "api/member.h"
+#include "base/json_text.h"
 #include "engine/container.h"
 #include "oci/runtime_config.h"
 
@@ -45,3 +45,18 @@ void inspect_capabilities(Buffer *out, const char *key, CapabilitySet set);
 
 /** inspect_pairs() - a map of strings from the runtime configuration */
 void inspect_pairs(Buffer *out, const char *key, const RuntimePair *pairs, size_t count);
+
+/* A member whose value never differs: the JSON text that is nothing in the member's type. */
+typedef struct InspectBlank {
+        const char *key;
+        const char *json;
+} InspectBlank;
+
+#define BLANK_TEXT    "\"\""
+#define BLANK_NUMBER  "0"
+#define BLANK_BOOLEAN "false"
+#define BLANK_LIST    "[]"
+#define BLANK_MAP     "{}"
+#define BLANK_TIME    "\"0001-01-01T00:00:00Z\""
+
+void inspect_blanks(Buffer *out, const InspectBlank *blanks, size_t count);

@@ -5,34 +5,25 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 
 void buffer_done(Buffer *buffer) {
         free(buffer->data);
         *buffer = (Buffer)BUFFER_INIT;
 }
 
-char *buffer_reserve(Buffer *buffer, size_t more) {
-        if (buffer->failed)
-                return NULL;
-        if (more > buffer->capacity - buffer->size) {
-                size_t capacity = buffer->capacity ? buffer->capacity : 128;
-                while (capacity - buffer->size < more) {
-                        if (capacity > SIZE_MAX / 2) {
-                                buffer->failed = true;
-                                return NULL;
-                        }
-                        capacity *= 2;
-                }
-                char *grown = realloc(buffer->data, capacity);
-                if (!grown) {
-                        buffer->failed = true;
-                        return NULL;
-                }
-                buffer->data = grown;
-                buffer->capacity = capacity;
+bool buffer_grow(Buffer *buffer, size_t more) {
+        size_t capacity = buffer->capacity ? buffer->capacity : 128;
+
+        while (capacity <= SIZE_MAX / 2 && capacity - buffer->size < more)
+                capacity *= 2;
+        char *grown = capacity - buffer->size < more ? NULL : realloc(buffer->data, capacity);
+        if (!grown) {
+                buffer->failed = true;
+                return false;
         }
-        return buffer->data + buffer->size;
+        buffer->data = grown;
+        buffer->capacity = capacity;
+        return true;
 }
 
 void buffer_append(Buffer *buffer, const void *data, size_t size) {
@@ -51,10 +42,6 @@ void buffer_append_byte(Buffer *buffer, char byte) {
                 return;
         *p = byte;
         buffer->size++;
-}
-
-void buffer_append_string(Buffer *buffer, const char *s) {
-        buffer_append(buffer, s, strlen(s));
 }
 
 void buffer_printf(Buffer *buffer, const char *fmt, ...) {

@@ -9,6 +9,7 @@
  */
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/memory.h"
 
@@ -26,15 +27,23 @@ typedef struct Buffer {
 void buffer_done(Buffer *buffer);
 #define _cleanup_buffer_ _cleanup_(buffer_done)
 
-/**
- * buffer_reserve() - room for @more bytes past the content; returns where they go, or NULL
- * (-ENOMEM)
- */
-char *buffer_reserve(Buffer *buffer, size_t more);
+/* The slow way of buffer_reserve(). */
+bool buffer_grow(Buffer *buffer, size_t more);
+
+/** buffer_reserve() - room for @more bytes past the content: where they go, or NULL if it failed */
+static inline char *buffer_reserve(Buffer *buffer, size_t more) {
+        if (buffer->failed ||
+            (more > buffer->capacity - buffer->size && !buffer_grow(buffer, more)))
+                return NULL;
+        return buffer->data + buffer->size;
+}
 
 void buffer_append(Buffer *buffer, const void *data, size_t size);
 void buffer_append_byte(Buffer *buffer, char byte);
-void buffer_append_string(Buffer *buffer, const char *s);
+/* Inline, since the compiler knows how long a literal is. */
+static inline void buffer_append_string(Buffer *buffer, const char *s) {
+        buffer_append(buffer, s, strlen(s));
+}
 void buffer_printf(Buffer *buffer, const char *fmt, ...) _printf_(2, 3);
 
 /** buffer_consume() - drop @size bytes from the front */

@@ -5,33 +5,46 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool text_is_utf8(const char *s, size_t size) {
-        const unsigned char *p = (const unsigned char *)s, *end = p + size;
+size_t text_utf8_length(const char *s, size_t size) {
+        const unsigned char *p = (const unsigned char *)s;
+        unsigned char low = 0x80, high = 0xbf;
 
-        while (p < end) {
+        if (size == 0 || p[0] < 0x80)
+                return size > 0;
+        if (p[0] < 0xc2 || p[0] > 0xf4)
+                return 0;
+        size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+        /*
+         * The second byte is what rules out overlong forms, surrogates and what is past U+10FFFF.
+         */
+        if (p[0] == 0xe0)
+                low = 0xa0;
+        else if (p[0] == 0xed)
+                high = 0x9f;
+        else if (p[0] == 0xf0)
+                low = 0x90;
+        else if (p[0] == 0xf4)
+                high = 0x8f;
+        if (size < n || p[1] < low || p[1] > high)
+                return 0;
+        for (size_t i = 2; i < n; i++)
+                if ((p[i] & 0xc0) != 0x80)
+                        return 0;
+        return n;
+}
+
+bool text_is_utf8(const char *s, size_t size) {
+        for (size_t i = 0; i < size;) {
                 uint64_t word;
                 /* Most text is ASCII: eight bytes at a time. */
-                while (end - p >= 8 && (memcpy(&word, p, 8), !(word & 0x8080808080808080)))
-                        p += 8;
-                if (p == end)
+                while (size - i >= 8 && (memcpy(&word, s + i, 8), !(word & 0x8080808080808080)))
+                        i += 8;
+                if (i == size)
                         break;
-                if (*p < 0x80) {
-                        p++;
-                        continue;
-                }
-                unsigned extra = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
-                uint32_t code = *p & (0x3fu >> extra);
-                if (*p < 0xc2 || *p > 0xf4 || (size_t)(end - p) <= extra)
+                size_t n = text_utf8_length(s + i, size - i);
+                if (n == 0)
                         return false;
-                for (unsigned i = 1; i <= extra; i++) {
-                        if ((p[i] & 0xc0) != 0x80)
-                                return false;
-                        code = code << 6 | (p[i] & 0x3f);
-                }
-                if ((extra == 2 && (code < 0x800 || (code >= 0xd800 && code <= 0xdfff))) ||
-                    (extra == 3 && (code < 0x10000 || code > 0x10ffff)))
-                        return false;
-                p += extra + 1;
+                i += n;
         }
         return true;
 }

@@ -28,6 +28,9 @@ static inline const char *text_starts_with(const char *s, const char *prefix) {
  */
 bool text_is_utf8(const char *s, size_t size);
 
+/** text_utf8_length() - bytes of the well-formed UTF-8 sequence that @s begins with, or 0 */
+size_t text_utf8_length(const char *s, size_t size);
+
 /** text_is_hex() - @s is one or more lower-case hex digits and nothing else */
 bool text_is_hex(const char *s);
 

@@ -16,9 +16,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/json_text.h"
 #include "base/path.h"
 #include "base/timestamp.h"
-#include "storage/json_text.h"
 #include "storage/overlay.h"
 #include "storage/store_private.h"
 
@@ -174,41 +174,34 @@ static bool is_layer_name(const Records *layers, const char *name) {
 }
 
 static int add_layer(Records *layers, const StoreContainerSpec *spec, const char *parent,
-                     const char *created, Error *err) {
+                     int64_t created, Error *err) {
         _cleanup_free_ char *name = xasprintf("%s-layer", spec->name);
         _cleanup_buffer_ Buffer text = BUFFER_INIT;
 
-        buffer_append_byte(&text, '{');
-        json_append_member(&text, "id", spec->layer_id);
-        if (!is_layer_name(layers, name)) {
-                json_append_key(&text, "names");
-                buffer_append_byte(&text, '[');
-                json_append_string(&text, name);
-                buffer_append_byte(&text, ']');
-        }
-        json_append_member(&text, "parent", parent);
-        json_append_member(&text, "created", created);
-        buffer_append_byte(&text, '}');
+        member_open(&text, NULL, '{');
+        member_text(&text, "id", spec->layer_id);
+        if (!is_layer_name(layers, name))
+                member_texts(&text, "names", (const char *const *)&name, 1);
+        member_text_given(&text, "parent", parent);
+        member_time(&text, "created", created);
+        member_close(&text, '}');
         (void)records_append_text(layers, &text);
         return records_save(layers, err);
 }
 
-static int add_container(Records *containers, const StoreContainerSpec *spec, const char *created,
+static int add_container(Records *containers, const StoreContainerSpec *spec, int64_t created,
                          Error *err) {
         _cleanup_buffer_ Buffer text = BUFFER_INIT;
 
-        buffer_append_byte(&text, '{');
-        json_append_member(&text, "id", spec->id);
-        json_append_key(&text, "names");
-        buffer_append_byte(&text, '[');
-        json_append_string(&text, spec->name);
-        buffer_append_byte(&text, ']');
-        json_append_member(&text, "image", spec->image);
-        json_append_member(&text, "layer", spec->layer_id);
-        json_append_member(&text, "metadata", spec->metadata);
-        json_append_member(&text, "created", created);
-        json_append_key(&text, "flags");
-        buffer_append_string(&text, "{\"MountLabel\":\"\",\"ProcessLabel\":\"\"}}");
+        member_open(&text, NULL, '{');
+        member_text(&text, "id", spec->id);
+        member_texts(&text, "names", &spec->name, 1);
+        member_text(&text, "image", spec->image);
+        member_text(&text, "layer", spec->layer_id);
+        member_text(&text, "metadata", spec->metadata);
+        member_time(&text, "created", created);
+        member_verbatim(&text, "flags", "{\"MountLabel\":\"\",\"ProcessLabel\":\"\"}");
+        member_close(&text, '}');
         (void)records_append_text(containers, &text);
         return records_save(containers, err);
 }
@@ -217,7 +210,6 @@ int store_container_create(Store *store, const StoreContainerSpec *spec, Error *
         _cleanup_(records_end_writep)
         Records *layers = NULL, *containers = NULL;
         _cleanup_free_ char *parent = NULL;
-        char created[TIMESTAMP_TEXT_MAX];
 
         if (id_check(spec->id, err) < 0 || id_check(spec->layer_id, err) < 0 ||
             layers_write(store, &layers, err) < 0 ||
@@ -225,7 +217,7 @@ int store_container_create(Store *store, const StoreContainerSpec *spec, Error *
             records_write(&store->containers, &containers, err) < 0 ||
             check_free(store, containers, layers, spec, err) < 0)
                 return -1;
-        timestamp_format_rfc3339(timestamp_now(), created);
+        const int64_t created = timestamp_now();
         if (make_dir(store->containers_fd, spec->id, err) < 0 ||
             make_dir(store->run_containers_fd, spec->id, err) < 0 ||
             overlay_make(store->home_fd, spec->layer_id, store->home_fd, parent, store->sync, err) <

@@ -8,16 +8,15 @@
  */
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/json_text.h"
 #include "base/path.h"
 #include "base/random.h"
-#include "base/timestamp.h"
 #include "oci/digest.h"
-#include "storage/json_text.h"
+#include "storage/json_scan.h"
 #include "storage/staging.h"
 #include "storage/store_private.h"
 
@@ -30,52 +29,36 @@ static char *digest_text(const void *data, size_t size) {
 }
 
 static void append_names(Buffer *text, const char *key, const Strings *names) {
-        if (names->count == 0)
-                return;
-        json_append_key(text, key);
-        for (size_t i = 0; i < names->count; i++) {
-                buffer_append_byte(text, i > 0 ? ',' : '[');
-                json_append_string(text, names->items[i]);
-        }
-        buffer_append_byte(text, ']');
+        if (names->count > 0)
+                member_texts(text, key, (const char *const *)names->items, names->count);
 }
 
 static void append_big_data(Buffer *text, const StoreImage *image) {
-        Strings keys = STRINGS_INIT;
+        const StoreBigData *items = image->big_data;
 
         if (image->big_data_count == 0)
                 return;
+        member_open(text, "big-data-names", '[');
         for (size_t i = 0; i < image->big_data_count; i++)
-                strings_add(&keys, image->big_data[i].key);
-        append_names(text, "big-data-names", &keys);
-        strings_done(&keys);
-
-        json_append_key(text, "big-data-sizes");
-        for (size_t i = 0; i < image->big_data_count; i++) {
-                buffer_append_byte(text, i > 0 ? ',' : '{');
-                json_append_string(text, image->big_data[i].key);
-                buffer_printf(text, ":%" PRId64, image->big_data[i].size);
-        }
-        buffer_append_byte(text, '}');
-
-        json_append_key(text, "big-data-digests");
-        buffer_append_byte(text, '{');
+                member_text(text, NULL, items[i].key);
+        member_close(text, ']');
+        member_open(text, "big-data-sizes", '{');
         for (size_t i = 0; i < image->big_data_count; i++)
-                json_append_member(text, image->big_data[i].key, image->big_data[i].digest);
-        buffer_append_byte(text, '}');
+                member_integer(text, items[i].key, items[i].size);
+        member_close(text, '}');
+        member_open(text, "big-data-digests", '{');
+        for (size_t i = 0; i < image->big_data_count; i++)
+                member_text_given(text, items[i].key, items[i].digest);
+        member_close(text, '}');
 }
 
 /* `["a","b"]`, or NULL for none: the value of a member that is left out when it is empty. */
 static char *names_json(const Strings *names) {
         Buffer text = BUFFER_INIT;
 
-        for (size_t i = 0; i < names->count; i++) {
-                buffer_append_byte(&text, i > 0 ? ',' : '[');
-                json_append_string(&text, names->items[i]);
-        }
         if (names->count == 0)
                 return NULL;
-        buffer_append_byte(&text, ']');
+        append_names(&text, NULL, names);
         return buffer_take_string(&text);
 }
 
@@ -166,18 +149,16 @@ static void merge_big_data(StoreImage *image, const StoreImage *old, const Store
 /* The whole record of a new image. */
 static void format_image(Buffer *text, const StoreImageSpec *spec, const Strings *names,
                          const StoreImage *data) {
-        char created[TIMESTAMP_TEXT_MAX];
-
-        buffer_append_byte(text, '{');
-        json_append_member(text, "id", spec->id);
-        json_append_member(text, "digest", spec->digest);
+        member_open(text, NULL, '{');
+        member_text(text, "id", spec->id);
+        member_text(text, "digest", spec->digest);
         append_names(text, "names", names);
         append_names(text, "names-history", names);
-        json_append_member(text, "layer", spec->layer);
-        json_append_member(text, "metadata", "{}");
+        member_text_given(text, "layer", spec->layer);
+        member_text(text, "metadata", "{}");
         append_big_data(text, data);
-        json_append_member(text, "created", timestamp_format_rfc3339(spec->created_ns, created));
-        buffer_append_byte(text, '}');
+        member_time(text, "created", spec->created_ns);
+        member_close(text, '}');
 }
 
 /* Adds data and names to an image that exists. */

@@ -8,18 +8,17 @@
  * for the time under the lock is three renames and two saves.
  */
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/json_text.h"
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "oci/digest.h"
 #include "storage/blob.h"
-#include "storage/json_text.h"
 #include "storage/overlay.h"
 #include "storage/path_set.h"
 #include "storage/restore.h"
@@ -182,32 +181,29 @@ static void describe(const Import *import, StoreLayerContent *ret) {
 static void append_ids(Buffer *text, const char *key, const IdSet *ids) {
         if (ids->count == 0)
                 return;
-        json_append_key(text, key);
+        member_open(text, key, '[');
         for (size_t i = 0; i < ids->count; i++)
-                buffer_printf(text, "%c%" PRIu32, i > 0 ? ',' : '[', ids->items[i]);
-        buffer_append_byte(text, ']');
+                member_unsigned(text, NULL, ids->items[i]);
+        member_close(text, ']');
 }
 
 static void format_record(const Import *import, const StoreLayerContent *content,
                           bool is_incomplete, Buffer *text) {
-        char created[TIMESTAMP_TEXT_MAX];
-
-        timestamp_format_rfc3339(timestamp_now(), created);
-        buffer_append_byte(text, '{');
-        json_append_member(text, "id", content->id);
-        json_append_member(text, "parent", import->parent);
-        json_append_member(text, "created", created);
-        json_append_member(text, "compressed-diff-digest", content->blob_digest);
-        buffer_printf(text, ",\"compressed-size\":%" PRId64, content->blob_size);
-        json_append_member(text, "diff-digest", content->diff_digest);
-        buffer_printf(text, ",\"diff-size\":%" PRId64, content->diff_size);
+        member_open(text, NULL, '{');
+        member_text(text, "id", content->id);
+        member_text_given(text, "parent", import->parent);
+        member_time(text, "created", timestamp_now());
+        member_text(text, "compressed-diff-digest", content->blob_digest);
+        member_integer(text, "compressed-size", content->blob_size);
+        member_text(text, "diff-digest", content->diff_digest);
+        member_integer(text, "diff-size", content->diff_size);
         if (content->compression != COMPRESSION_NONE)
-                buffer_printf(text, ",\"compression\":%d", content->compression);
+                member_integer(text, "compression", content->compression);
         append_ids(text, "uidset", unpacker_uids(import->unpacker));
         append_ids(text, "gidset", unpacker_gids(import->unpacker));
         if (is_incomplete)
-                buffer_append_string(text, ",\"flags\":{\"incomplete\":true}");
-        buffer_append_byte(text, '}');
+                member_verbatim(text, "flags", LAYER_INCOMPLETE);
+        member_close(text, '}');
 }
 
 /* Everything into its place; a directory that no record named is in nobody's use. */

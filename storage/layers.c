@@ -14,7 +14,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/timestamp.h"
-#include "storage/json_text.h"
+#include "storage/json_scan.h"
 #include "storage/overlay.h"
 #include "storage/staging.h"
 #include "storage/store_private.h"
@@ -116,7 +116,7 @@ static int mark_incomplete(Records *layers, Record **record, Error *err) {
         if (layer_of(*record)->is_incomplete)
                 return 0;
         (void)json_replace_member((JsonSpan){ (*record)->text, (*record)->size }, "flags",
-                                  "{\"incomplete\":true}", &text);
+                                  LAYER_INCOMPLETE, &text);
         *record = records_replace_text(layers, *record, &text);
         return records_save(layers, err);
 }

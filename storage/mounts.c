@@ -16,8 +16,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "base/json_text.h"
 #include "base/path.h"
-#include "storage/json_text.h"
 #include "storage/overlay.h"
 #include "storage/store_private.h"
 
@@ -59,10 +59,11 @@ static int set_count(Store *store, Records *mounts, const char *id, int64_t coun
                 return records_save(mounts, err);
         }
         _cleanup_free_ char *merged = xasprintf("%s/overlay/%s/merged", store->graph_root, id);
-        buffer_append_byte(&text, '{');
-        json_append_member(&text, "id", id);
-        json_append_member(&text, "path", merged);
-        buffer_printf(&text, ",\"count\":%lld}", (long long)count);
+        member_open(&text, NULL, '{');
+        member_text(&text, "id", id);
+        member_text(&text, "path", merged);
+        member_integer(&text, "count", count);
+        member_close(&text, '}');
         if (old)
                 (void)records_replace_text(mounts, old, &text);
         else

@@ -10,7 +10,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "base/timestamp.h"
-#include "storage/json_text.h"
+#include "storage/json_scan.h"
 #include "storage/store_private.h"
 
 /* How far a load looks ahead among the known records for the text that it found in the file. */

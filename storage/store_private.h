@@ -36,6 +36,9 @@ struct Store {
         Records volatile_layers, volatile_containers;
 };
 
+/* The flags of a layer that a writer is making or removing. */
+#define LAYER_INCOMPLETE "{\"incomplete\":true}"
+
 typedef struct LayerRecord {
         Record record;
         StoreLayer layer;

@@ -2,17 +2,16 @@
 #include "storage/tar_split.h"
 
 #include <endian.h>
-#include <inttypes.h>
 #include <isa-l/crc64.h>
 #include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/json_text.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "storage/compress.h"
-#include "storage/json_text.h"
 
 #define TYPE_FILE    1
 #define TYPE_SEGMENT 2
@@ -51,8 +50,14 @@ static int write_failed(int r, Error *err) {
         return error_errno(err, ERR_IO, -r, "tar-split", "cannot write the tar-split file");
 }
 
+static void begin_line(Buffer *line, int type) {
+        member_open(line, NULL, '{');
+        member_integer(line, "type", type);
+}
+
 static int write_line(TarSplitWriter *writer, Error *err) {
-        buffer_printf(&writer->line, ",\"position\":%" PRIu64 "}\n", writer->position++);
+        member_unsigned(&writer->line, "position", writer->position++);
+        buffer_append_string(&writer->line, "}\n");
         int r = buffer_failed(&writer->line)
                         ? -ENOMEM
                         : gzip_writer_write(writer->gzip, writer->line.data, writer->line.size);
@@ -63,9 +68,7 @@ static int write_line(TarSplitWriter *writer, Error *err) {
 static void append_payload(Buffer *line, const void *data, size_t size) {
         _cleanup_free_ char *encoded = base64_encode(data, size);
 
-        buffer_append_string(line, ",\"payload\":\"");
-        buffer_append_string(line, encoded);
-        buffer_append_byte(line, '"');
+        member_text(line, "payload", encoded);
 }
 
 int tar_split_write_segment(TarSplitWriter *writer, const void *data, size_t size, Error *err) {
@@ -73,7 +76,7 @@ int tar_split_write_segment(TarSplitWriter *writer, const void *data, size_t siz
 
         while (size > 0) {
                 size_t n = size < SEGMENT_SIZE ? size : SEGMENT_SIZE;
-                buffer_append_string(&writer->line, "{\"type\":2");
+                begin_line(&writer->line, TYPE_SEGMENT);
                 append_payload(&writer->line, at, n);
                 if (write_line(writer, err) < 0)
                         return -1;
@@ -85,19 +88,19 @@ int tar_split_write_segment(TarSplitWriter *writer, const void *data, size_t siz
 
 int tar_split_write_file(TarSplitWriter *writer, const char *name, int64_t size, uint64_t crc,
                          Error *err) {
-        buffer_append_string(&writer->line, "{\"type\":1");
+        begin_line(&writer->line, TYPE_FILE);
         if (text_is_utf8(name, strlen(name))) {
-                json_append_member(&writer->line, "name", name);
+                member_text(&writer->line, "name", name);
         } else {
                 _cleanup_free_ char *raw = base64_encode(name, strlen(name));
-                json_append_member(&writer->line, "name_raw", raw);
+                member_text(&writer->line, "name_raw", raw);
         }
         if (size > 0) {
                 uint64_t big_endian = htobe64(crc);
-                buffer_printf(&writer->line, ",\"size\":%" PRId64, size);
+                member_integer(&writer->line, "size", size);
                 append_payload(&writer->line, &big_endian, sizeof(big_endian));
         } else {
-                buffer_append_string(&writer->line, ",\"payload\":null");
+                member_verbatim(&writer->line, "payload", "null");
         }
         return write_line(writer, err);
 }

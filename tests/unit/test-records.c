@@ -16,7 +16,7 @@
 
 #include "base/text.h"
 #include "base/timestamp.h"
-#include "storage/json_text.h"
+#include "storage/json_scan.h"
 #include "storage/records.h"
 #include "tests/unit/store-fixture.h"
 
@@ -74,16 +74,6 @@ static void replaces_members_as_text(void **state) {
                 _cleanup_free_ char *text = buffer_take_string(&out);
                 assert_string_equal(text, cases[i].result);
         }
-}
-
-static void writes_strings(void **state) {
-        Buffer out = BUFFER_INIT;
-
-        (void)state;
-        json_append_string(&out, "a\"b\\c\n\x01 \xc3\xa4\xf0\x9f\x98\x80 \xff \xc3");
-        _cleanup_free_ char *text = buffer_take_string(&out);
-        assert_string_equal(text, "\"a\\\"b\\\\c\\u000a\\u0001 \xc3\xa4\xf0\x9f\x98\x80 "
-                                  "\xef\xbf\xbd \xef\xbf\xbd\"");
 }
 
 /* Fields, numbers and escapes that this program does not know stay as they are, byte for byte. */
@@ -211,7 +201,6 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(finds_values_in_text),
                 cmocka_unit_test(replaces_members_as_text),
-                cmocka_unit_test(writes_strings),
                 TEST(keeps_what_it_does_not_know),
                 TEST(refuses_huge_files),
                 TEST(reports_corrupt_files),

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * JSON as text: finding elements and members without building values, and writing strings.
+ * JSON as it stands in a file: finding elements and members without building values.
  *
  * The store's files are arrays of objects that other tools extend with fields of their own. To keep
  * those byte for byte, a record is edited as text: one member's value is exchanged and all else is
@@ -39,17 +39,6 @@ int json_cursor_next(JsonCursor *cursor, JsonSpan *ret_key, JsonSpan *ret_value)
 static inline size_t json_cursor_offset(const JsonCursor *cursor) {
         return (size_t)(cursor->at - cursor->start);
 }
-
-/** json_append_string() - @s in quotes, escaped; bytes that are no UTF-8 become U+FFFD */
-void json_append_string(Buffer *buffer, const char *s);
-
-/**
- * json_append_member() - `,"key":"value"`, the comma only after a member; nothing if @value is NULL
- */
-void json_append_member(Buffer *buffer, const char *key, const char *value);
-
-/** json_append_key() - `,"key":`, the comma only after a member */
-void json_append_key(Buffer *buffer, const char *key);
 
 /**
  * json_replace_member() - copy an object with one member's value exchanged

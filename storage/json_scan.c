@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "storage/json_text.h"
+#include "storage/json_scan.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "base/text.h"
 
 static const char *skip_space(const char *at, const char *end) {
@@ -107,58 +108,6 @@ int json_cursor_next(JsonCursor *cursor, JsonSpan *ret_key, JsonSpan *ret_value)
         return 1;
 }
 
-/* Bytes of the well-formed UTF-8 sequence at @s, or 0. */
-static size_t utf8_length(const char *s) {
-        for (size_t n = 1; n <= 4; n++)
-                if (strnlen(s, n) == n && text_is_utf8(s, n))
-                        return n;
-        return 0;
-}
-
-void json_append_string(Buffer *buffer, const char *s) {
-        static const char replacement[] = "\xef\xbf\xbd";
-
-        buffer_append_byte(buffer, '"');
-        while (*s) {
-                unsigned char c = (unsigned char)*s;
-                size_t n = 1;
-                if (c == '"' || c == '\\') {
-                        buffer_append_byte(buffer, '\\');
-                        buffer_append_byte(buffer, *s);
-                } else if (c < 0x20) {
-                        buffer_printf(buffer, "\\u%04x", c);
-                } else if (c < 0x80) {
-                        while ((unsigned char)s[n] >= 0x20 && (unsigned char)s[n] < 0x80 &&
-                               s[n] != '"' && s[n] != '\\')
-                                n++;
-                        buffer_append(buffer, s, n);
-                } else if ((n = utf8_length(s)) > 0) {
-                        buffer_append(buffer, s, n);
-                } else {
-                        buffer_append_string(buffer, replacement);
-                        n = 1;
-                }
-                s += n;
-        }
-        buffer_append_byte(buffer, '"');
-}
-
-void json_append_key(Buffer *buffer, const char *key) {
-        char last = buffer->size > 0 ? buffer->data[buffer->size - 1] : '{';
-
-        if (last != '{' && last != '[')
-                buffer_append_byte(buffer, ',');
-        json_append_string(buffer, key);
-        buffer_append_byte(buffer, ':');
-}
-
-void json_append_member(Buffer *buffer, const char *key, const char *value) {
-        if (!value)
-                return;
-        json_append_key(buffer, key);
-        json_append_string(buffer, value);
-}
-
 /* Whether a key as written stands for @key; escapes are read only where there are any. */
 static bool key_is(JsonSpan written, const char *key) {
         if (!memchr(written.data, '\\', written.size))
@@ -199,7 +148,7 @@ int json_replace_member(JsonSpan object, const char *key, const char *value, Buf
         if (r < 0)
                 return -EINVAL;
         if (value && !is_done)
-                buffer_printf(out, "%s\"%s\":%s", is_first ? "" : ",", key, value);
+                member_verbatim(out, key, value);
         buffer_append_byte(out, '}');
         return 0;
 }
