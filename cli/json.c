@@ -1,30 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/json.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "varlink/codec.h"
+#include "base/json_text.h"
 
-#define INDENT       2
-#define REAL_DIGITS  17 /* are enough for any double */
-#define REAL_MAX     32
-#define REAL_COMPACT 15 /* so many digits of a decimal number always survive */
+#define INDENT 2
 
 static void format_value(const json_t *value, int depth, Buffer *buffer);
-
-static void format_real(double real, Buffer *buffer) {
-        char text[REAL_MAX];
-
-        for (int digits = REAL_COMPACT; digits <= REAL_DIGITS; digits++) {
-                (void)snprintf(text, sizeof(text), "%.*g", digits, real);
-                if (strtod(text, NULL) == real)
-                        break;
-        }
-        buffer_append_string(buffer, text);
-        if (!strpbrk(text, ".e"))
-                buffer_append_string(buffer, ".0");
-}
 
 static void begin_line(int depth, bool is_first, Buffer *buffer) {
         if (!is_first)
@@ -42,7 +25,7 @@ static void format_object(const json_t *object, int depth, Buffer *buffer) {
         buffer_append_byte(buffer, '{');
         json_object_foreach((json_t *)object, key, member) {
                 begin_line(depth + 1, is_first, buffer);
-                codec_encode_string(key, strlen(key), buffer);
+                json_append_string(buffer, key, strlen(key));
                 buffer_append_string(buffer, ": ");
                 format_value(member, depth + 1, buffer);
                 is_first = false;
@@ -75,13 +58,13 @@ static void format_value(const json_t *value, int depth, Buffer *buffer) {
                 format_array(value, depth, buffer);
                 break;
         case JSON_STRING:
-                codec_encode_string(json_string_value(value), json_string_length(value), buffer);
+                json_append_string(buffer, json_string_value(value), json_string_length(value));
                 break;
         case JSON_INTEGER:
-                buffer_printf(buffer, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+                json_append_integer(buffer, json_integer_value(value));
                 break;
         case JSON_REAL:
-                format_real(json_real_value(value), buffer);
+                json_append_real(buffer, json_real_value(value));
                 break;
         case JSON_TRUE:
                 buffer_append_string(buffer, "true");

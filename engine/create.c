@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "base/buffer.h"
+#include "base/json_text.h"
 #include "base/timestamp.h"
 #include "engine/images.h"
 #include "engine/object.h"
@@ -244,11 +244,12 @@ static int fill_draft(Engine *engine, const ContainerOptions *options, Draft *dr
 static char *store_metadata(const Draft *draft) {
         Buffer text = BUFFER_INIT;
 
-        buffer_append_string(&text, "{\"image-name\":");
-        codec_encode_string(draft->config.imageName, strlen(draft->config.imageName), &text);
-        buffer_printf(&text, ",\"image-id\":\"%s\",\"name\":\"%s\",\"created-at\":%lld}",
-                      draft->config.imageId, draft->config.name,
-                      (long long)(draft->config.created / NS_PER_SEC));
+        member_open(&text, NULL, '{');
+        member_text(&text, "image-name", draft->config.imageName);
+        member_text(&text, "image-id", draft->config.imageId);
+        member_text(&text, "name", draft->config.name);
+        member_integer(&text, "created-at", draft->config.created / NS_PER_SEC);
+        member_close(&text, '}');
         return buffer_take_string(&text);
 }
 

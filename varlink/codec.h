@@ -55,14 +55,8 @@ int codec_decode(const VlType *type, json_t *object, unsigned flags, Arena *aren
 /**
  * codec_encode() - append the struct as one compact JSON object
  *
- * Null members are left out. Floats print the shortest text that reads back to the same bits and
- * always look like floats; NaN and infinities, which JSON lacks, print as null. Strings that are
- * not valid UTF-8 (file names, log lines) have each bad byte replaced by U+FFFD. A NULL string
- * where the type is not nullable prints as "". Failure is the buffer's.
+ * Null members are left out. Strings and numbers are written as base/json_text.h says: bytes that
+ * are no UTF-8 are replaced, NaN and infinities print as null. A NULL string where the type is not
+ * nullable prints as "". Failure is the buffer's.
  */
 void codec_encode(const VlType *type, const void *struct_in, Buffer *buffer);
-
-/**
- * codec_encode_string() - append one JSON string literal of @size bytes, with the same replacement
- */
-void codec_encode_string(const char *s, size_t size, Buffer *buffer);

@@ -2,193 +2,20 @@
 
 /*
  * Typed structs to JSON text, straight into the output buffer: no document is built on the way.
- *
- * Most of what is written is plain text, so strings are scanned eight bytes at a time for the first
- * byte that needs care (a quote, a backslash, a control byte, anything outside ASCII) and what
- * stands before it is copied in one piece. Failure is sticky in the buffer; nothing here asks for
- * it.
+ * Failure is sticky in the buffer; nothing here asks for it.
  */
 
 #include "varlink/codec.h"
 
 #include <assert.h>
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "base/json_text.h"
 
 static void encode_value(const VlType *type, const void *slot, Buffer *buffer);
 
-#define APPEND_LITERAL(buffer, literal) buffer_append((buffer), (literal), sizeof(literal) - 1)
-
-/* --- strings ---------------------------------------------------------------------------------- */
-
-#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/*
- * High bit of each byte of @word that is zero; exact up to the first such byte, which is what
- * counts.
- */
-static inline uint64_t zero_bytes(uint64_t word) {
-        return (word - EACH_BYTE(0x01)) & ~word & EACH_BYTE(0x80);
-}
-
-static inline bool needs_care(unsigned char c) {
-        return c < 0x20 || c == '"' || c == '\\' || c >= 0x80;
-}
-
-/* The length of what can be copied as it is. */
-static size_t plain_length(const char *s, size_t size) {
-        size_t i = 0;
-
-        for (; i + 8 <= size; i += 8) {
-                uint64_t word;
-                memcpy(&word, s + i, 8);
-                uint64_t below_space = (word - EACH_BYTE(0x20)) & ~word;
-                uint64_t special = below_space | word | zero_bytes(word ^ EACH_BYTE('"')) |
-                                   zero_bytes(word ^ EACH_BYTE('\\'));
-                if (special & EACH_BYTE(0x80))
-                        break;
-        }
-        while (i < size && !needs_care((unsigned char)s[i]))
-                i++;
-        return i;
-}
-
-/* Bytes of the well-formed UTF-8 sequence at @s (RFC 3629), or 0. */
-static size_t sequence_length(const char *s, size_t size) {
-        const unsigned char *p = (const unsigned char *)s;
-        unsigned char low = 0x80, high = 0xbf;
-        size_t n;
-
-        if (p[0] >= 0xc2 && p[0] <= 0xdf)
-                n = 2;
-        else if (p[0] >= 0xe0 && p[0] <= 0xef)
-                n = 3;
-        else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-                n = 4;
-        else
-                return 0;
-        /*
-         * The second byte is what rules out overlong forms, surrogates and what is past U+10FFFF.
-         */
-        if (p[0] == 0xe0)
-                low = 0xa0;
-        else if (p[0] == 0xed)
-                high = 0x9f;
-        else if (p[0] == 0xf0)
-                low = 0x90;
-        else if (p[0] == 0xf4)
-                high = 0x8f;
-        if (size < n || p[1] < low || p[1] > high)
-                return 0;
-        for (size_t i = 2; i < n; i++)
-                if ((p[i] & 0xc0) != 0x80)
-                        return 0;
-        return n;
-}
-
-static void append_escape(unsigned char c, Buffer *buffer) {
-        static const char digits[] = "0123456789abcdef";
-        static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt"; /* byte and letter, in pairs */
-
-        for (const char *p = short_forms; *p; p += 2)
-                if ((unsigned char)p[0] == c) {
-                        char escape[2] = { '\\', p[1] };
-                        buffer_append(buffer, escape, sizeof(escape));
-                        return;
-                }
-        char escape[6] = { '\\', 'u', '0', '0', digits[c >> 4], digits[c & 0xf] };
-        buffer_append(buffer, escape, sizeof(escape));
-}
-
-/* Escapes, non-ASCII text and bad bytes, from the first byte that is not plain. */
-static void append_careful(const char *s, size_t size, Buffer *buffer) {
-        while (size > 0) {
-                size_t n = plain_length(s, size);
-                if (n == 0 && (unsigned char)*s >= 0x80)
-                        n = sequence_length(s, size);
-                if (n > 0) {
-                        buffer_append(buffer, s, n);
-                } else {
-                        n = 1;
-                        if ((unsigned char)*s >= 0x80)
-                                APPEND_LITERAL(buffer, "\xef\xbf\xbd");
-                        else
-                                append_escape((unsigned char)*s, buffer);
-                }
-                s += n;
-                size -= n;
-        }
-}
-
-void codec_encode_string(const char *s, size_t size, Buffer *buffer) {
-        size_t plain = plain_length(s, size);
-        char *p = buffer_reserve(buffer, plain + 2);
-
-        if (!p)
-                return;
-        *p++ = '"';
-        memcpy(p, s, plain);
-        p[plain] = '"';
-        buffer->size += 1 + plain;
-        if (plain < size) {
-                append_careful(s + plain, size - plain, buffer);
-                buffer_append_byte(buffer, '"');
-        } else {
-                buffer->size++;
-        }
-}
-
 static void append_string(const char *s, Buffer *buffer) {
-        codec_encode_string(s ? s : "", s ? strlen(s) : 0, buffer);
-}
-
-/* --- numbers ---------------------------------------------------------------------------------- */
-
-static void append_int(int64_t value, Buffer *buffer) {
-        char text[24], *p = text + sizeof(text);
-        uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-
-        do
-                *--p = (char)('0' + rest % 10);
-        while (rest /= 10);
-        if (value < 0)
-                *--p = '-';
-        buffer_append(buffer, p, (size_t)(text + sizeof(text) - p));
-}
-
-/*
- * The shortest of 15, 16 and 17 digits that reads back to the same bits. Text and reading back are
- * of one locale; whatever its decimal point is then becomes a dot.
- */
-static void append_float(double value, Buffer *buffer) {
-        char text[64], clean[64];
-        size_t size = 0;
-        bool is_float = false;
-
-        if (!isfinite(value)) {
-                APPEND_LITERAL(buffer, "null");
-                return;
-        }
-        for (int digits = 15; digits <= 17; digits++) {
-                snprintf(text, sizeof(text), "%.*g", digits, value);
-                if (strtod(text, NULL) == value)
-                        break;
-        }
-        for (const char *p = text; *p; p++) {
-                if ((*p >= '0' && *p <= '9') || *p == '-' || *p == '+') {
-                        clean[size++] = *p;
-                } else if (*p == 'e') {
-                        clean[size++] = *p;
-                        is_float = true;
-                } else if (size > 0 && clean[size - 1] != '.') {
-                        clean[size++] = '.';
-                        is_float = true;
-                }
-        }
-        buffer_append(buffer, clean, size);
-        if (!is_float)
-                APPEND_LITERAL(buffer, ".0");
+        json_append_string(buffer, s ? s : "", s ? strlen(s) : 0);
 }
 
 /* --- JSON values of `object` members ---------------------------------------------------------- */
@@ -201,7 +28,7 @@ static void append_json_object(const json_t *object, Buffer *buffer) {
 
         for (void *it = json_object_iter(mutable); it; it = json_object_iter_next(mutable, it)) {
                 buffer_append_byte(buffer, separator);
-                codec_encode_string(json_object_iter_key(it), json_object_iter_key_len(it), buffer);
+                json_append_string(buffer, json_object_iter_key(it), json_object_iter_key_len(it));
                 buffer_append_byte(buffer, ':');
                 append_json(json_object_iter_value(it), buffer);
                 separator = ',';
@@ -232,24 +59,24 @@ static void append_json(const json_t *value, Buffer *buffer) {
                 append_json_array(value, buffer);
                 return;
         case JSON_STRING:
-                codec_encode_string(json_string_value(value), json_string_length(value), buffer);
+                json_append_string(buffer, json_string_value(value), json_string_length(value));
                 return;
         case JSON_INTEGER:
-                append_int(json_integer_value(value), buffer);
+                json_append_integer(buffer, json_integer_value(value));
                 return;
         case JSON_REAL:
-                append_float(json_real_value(value), buffer);
+                json_append_real(buffer, json_real_value(value));
                 return;
         case JSON_TRUE:
-                APPEND_LITERAL(buffer, "true");
+                buffer_append_string(buffer, "true");
                 return;
         case JSON_FALSE:
-                APPEND_LITERAL(buffer, "false");
+                buffer_append_string(buffer, "false");
                 return;
         case JSON_NULL:
                 break;
         }
-        APPEND_LITERAL(buffer, "null");
+        buffer_append_string(buffer, "null");
 }
 
 /* --- typed values ----------------------------------------------------------------------------- */
@@ -320,7 +147,7 @@ static void encode_map(const VlType *type, const VlMap *map, Buffer *buffer) {
                 if (type->element)
                         encode_value(type->element, (const char *)map->values + i * stride, buffer);
                 else
-                        APPEND_LITERAL(buffer, "{}");
+                        buffer_append_string(buffer, "{}");
         }
         buffer_append_byte(buffer, '}');
 }
@@ -332,7 +159,7 @@ static void encode_enum(const VlType *type, int value, Buffer *buffer) {
 
 static void encode_value(const VlType *type, const void *slot, Buffer *buffer) {
         if (is_null(type, slot)) {
-                APPEND_LITERAL(buffer, "null");
+                buffer_append_string(buffer, "null");
                 return;
         }
         if (vl_type_is_pointer(type))
@@ -340,15 +167,15 @@ static void encode_value(const VlType *type, const void *slot, Buffer *buffer) {
         switch (type->kind) {
         case VL_BOOL:
                 if (*(const bool *)slot)
-                        APPEND_LITERAL(buffer, "true");
+                        buffer_append_string(buffer, "true");
                 else
-                        APPEND_LITERAL(buffer, "false");
+                        buffer_append_string(buffer, "false");
                 return;
         case VL_INT:
-                append_int(*(const int64_t *)slot, buffer);
+                json_append_integer(buffer, *(const int64_t *)slot);
                 return;
         case VL_FLOAT:
-                append_float(*(const double *)slot, buffer);
+                json_append_real(buffer, *(const double *)slot);
                 return;
         case VL_STRING:
                 append_string(*(const char *const *)slot, buffer);
@@ -357,7 +184,7 @@ static void encode_value(const VlType *type, const void *slot, Buffer *buffer) {
                 if (*(json_t *const *)slot)
                         append_json(*(json_t *const *)slot, buffer);
                 else
-                        APPEND_LITERAL(buffer, "{}");
+                        buffer_append_string(buffer, "{}");
                 return;
         case VL_ENUM:
                 encode_enum(type, *(const int *)slot, buffer);

@@ -213,18 +213,16 @@ int request_parse(Request *ret, const char *text, size_t size) {
 
 /* --- replies --------------------------------------------------------------------------------- */
 
-#define APPEND_LITERAL(buffer, text) buffer_append((buffer), "" text, sizeof(text) - 1)
-
 void reply_append(Buffer *buffer, const VlType *type, const void *parameters, bool continues,
                   const char *error) {
-        APPEND_LITERAL(buffer, "{\"parameters\":");
+        buffer_append_string(buffer, "{\"parameters\":");
         codec_encode(type, parameters, buffer);
         if (continues)
-                APPEND_LITERAL(buffer, ",\"continues\":true");
+                buffer_append_string(buffer, ",\"continues\":true");
         if (error) {
-                APPEND_LITERAL(buffer, ",\"error\":\"");
+                buffer_append_string(buffer, ",\"error\":\"");
                 buffer_append_string(buffer, error);
-                APPEND_LITERAL(buffer, "\"");
+                buffer_append_string(buffer, "\"");
         }
         buffer_append(buffer, "}", 2);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "base/text.h"
 #include "idl/io.podman.h"
 #include "tests/certification/org.varlink.certification.h"
@@ -76,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                         check(types[i], reals, CODEC_INTS_AS_REALS);
         }
         Buffer literal = BUFFER_INIT;
-        codec_encode_string(text, size, &literal);
+        json_append_string(&literal, text, size);
         json_t *string =
                 json_loadb(literal.data, literal.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
         assert(json_is_string(string));

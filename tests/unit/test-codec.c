@@ -497,6 +497,21 @@ static void everything_round_trips(void **state) {
         }
 }
 
+/* What the program fills in is written whatever it is: nothing at all, a name that is no UTF-8. */
+static void every_struct_encodes(void **state) {
+        Nested nested = { .basics = { .items = NULL } };
+        Basic basic = { .word = "a\n\xff" };
+        _cleanup_free_ char *text = encode(nested_type, &nested);
+        _cleanup_free_ char *word = encode(basic_type, &basic);
+        json_t *back = parse(text, 0);
+
+        (void)state;
+        assert_true(json_is_object(json_object_get(back, "nothing")));
+        assert_true(json_is_array(json_object_get(back, "basics")));
+        json_decref(back);
+        assert_non_null(strstr(word, "\"word\":\"a\\n\xef\xbf\xbd\","));
+}
+
 /* The contract's own types: the layout of generated arrays and maps is that of the codec. */
 static void create_is_read_as_clients_send_it(void **state) {
         static const char request[] =
@@ -540,6 +555,7 @@ int main(void) {
                 cmocka_unit_test(memory_is_limited),
                 cmocka_unit_test(objects_keep_their_content),
                 cmocka_unit_test(everything_round_trips),
+                cmocka_unit_test(every_struct_encodes),
                 cmocka_unit_test(create_is_read_as_clients_send_it),
         };
 
