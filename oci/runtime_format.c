@@ -5,152 +5,143 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "oci/json_writer.h"
+#include "base/json_text.h"
+#include "base/text.h"
 #include "oci/runtime_config.h"
 
 #define OCI_VERSION "1.0.2"
 
+/* The document being written, and the first member whose text is not UTF-8. */
+typedef struct Format {
+        Buffer *out;
+        const char *bad_key;
+} Format;
+
+/* Written, it would be another text: the runtime gets each as it is, or no document at all. */
+static void check(Format *f, const char *key, const char *text) {
+        if (!f->bad_key && !text_is_utf8(text, strlen(text)))
+                f->bad_key = key;
+}
+
 /* Members that are left out when they say nothing. */
 
-static void member_text(JsonWriter *w, const char *key, const char *text) {
+static void put_text(Format *f, const char *key, const char *text) {
         if (!text)
                 return;
-        json_write_key(w, key);
-        json_write_text(w, text);
+        check(f, key, text);
+        member_text(f->out, key, text);
 }
 
-static void member_integer(JsonWriter *w, const char *key, int64_t value) {
-        if (value == 0)
-                return;
-        json_write_key(w, key);
-        json_write_integer(w, value);
+static void put_integer(Format *f, const char *key, int64_t value) {
+        if (value != 0)
+                member_integer(f->out, key, value);
 }
 
-static void member_unsigned(JsonWriter *w, const char *key, uint64_t value) {
-        if (value == 0)
-                return;
-        json_write_key(w, key);
-        json_write_unsigned(w, value);
+static void put_unsigned(Format *f, const char *key, uint64_t value) {
+        if (value != 0)
+                member_unsigned(f->out, key, value);
 }
 
-static void member_true(JsonWriter *w, const char *key, bool value) {
-        if (!value)
-                return;
-        json_write_key(w, key);
-        json_write_boolean(w, true);
+static void put_true(Format *f, const char *key, bool value) {
+        if (value)
+                member_boolean(f->out, key, true);
 }
 
-static void member_texts(JsonWriter *w, const char *key, TextArray texts) {
+static void put_texts(Format *f, const char *key, TextArray texts) {
         if (!texts || !texts[0])
                 return;
-        json_write_key(w, key);
-        json_write_begin_array(w);
-        for (; *texts; texts++)
-                json_write_text(w, *texts);
-        json_write_end_array(w);
+        for (TextArray text = texts; *text; text++)
+                check(f, key, *text);
+        member_array(f->out, key, texts);
 }
 
-static void member_pairs(JsonWriter *w, const char *key, const RuntimePair *pairs, size_t count) {
+static void put_pairs(Format *f, const char *key, const RuntimePair *pairs, size_t count) {
         if (count == 0)
                 return;
-        json_write_key(w, key);
-        json_write_begin_object(w);
+        member_open(f->out, key, '{');
         for (size_t i = 0; i < count; i++) {
-                json_write_key_text(w, pairs[i].key);
-                json_write_text(w, pairs[i].value);
+                check(f, key, pairs[i].key);
+                check(f, key, pairs[i].value);
+                member_text(f->out, pairs[i].key, pairs[i].value);
         }
-        json_write_end_object(w);
+        member_close(f->out, '}');
 }
 
-static void member_capabilities(JsonWriter *w, const char *key, CapabilitySet set) {
+static void put_capabilities(Format *f, const char *key, CapabilitySet set) {
         _cleanup_strings_ Strings names = STRINGS_INIT;
 
         capability_list(set, &names);
-        member_texts(w, key, (TextArray)names.items);
+        put_texts(f, key, (TextArray)names.items);
 }
 
-static void format_user(JsonWriter *w, const RuntimeConfig *config) {
-        json_write_key(w, "user");
-        json_write_begin_object(w);
-        json_write_key(w, "uid");
-        json_write_unsigned(w, config->uid);
-        json_write_key(w, "gid");
-        json_write_unsigned(w, config->gid);
-        if (config->umask >= 0) {
-                json_write_key(w, "umask");
-                json_write_integer(w, config->umask);
-        }
+static void format_user(Format *f, const RuntimeConfig *config) {
+        member_open(f->out, "user", '{');
+        member_unsigned(f->out, "uid", config->uid);
+        member_unsigned(f->out, "gid", config->gid);
+        if (config->umask >= 0)
+                member_integer(f->out, "umask", config->umask);
         if (config->additional_gids_count > 0) {
-                json_write_key(w, "additionalGids");
-                json_write_begin_array(w);
+                member_open(f->out, "additionalGids", '[');
                 for (size_t i = 0; i < config->additional_gids_count; i++)
-                        json_write_unsigned(w, config->additional_gids[i]);
-                json_write_end_array(w);
+                        member_unsigned(f->out, NULL, config->additional_gids[i]);
+                member_close(f->out, ']');
         }
-        json_write_end_object(w);
+        member_close(f->out, '}');
 }
 
-static void format_rlimits(JsonWriter *w, const RuntimeConfig *config) {
+static void format_rlimits(Format *f, const RuntimeConfig *config) {
         if (config->rlimits.count == 0)
                 return;
-        json_write_key(w, "rlimits");
-        json_write_begin_array(w);
+        member_open(f->out, "rlimits", '[');
         for (size_t i = 0; i < config->rlimits.count; i++) {
                 const RuntimeRlimit *rlimit = &config->rlimits.items[i];
-                json_write_begin_object(w);
-                member_text(w, "type", rlimit->type);
-                json_write_key(w, "hard");
-                json_write_unsigned(w, rlimit->hard);
-                json_write_key(w, "soft");
-                json_write_unsigned(w, rlimit->soft);
-                json_write_end_object(w);
+                member_open(f->out, NULL, '{');
+                put_text(f, "type", rlimit->type);
+                member_unsigned(f->out, "hard", rlimit->hard);
+                member_unsigned(f->out, "soft", rlimit->soft);
+                member_close(f->out, '}');
         }
-        json_write_end_array(w);
+        member_close(f->out, ']');
 }
 
-static void format_process(JsonWriter *w, const RuntimeConfig *config) {
-        json_write_key(w, "process");
-        json_write_begin_object(w);
-        member_true(w, "terminal", config->has_terminal);
-        format_user(w, config);
-        member_texts(w, "args", config->args);
-        member_texts(w, "env", config->env);
-        member_text(w, "cwd", config->cwd ? config->cwd : "/");
-        json_write_key(w, "capabilities");
-        json_write_begin_object(w);
-        member_capabilities(w, "bounding", config->bounding);
-        member_capabilities(w, "effective", config->effective);
-        member_capabilities(w, "permitted", config->permitted);
-        member_capabilities(w, "inheritable", config->inheritable);
-        member_capabilities(w, "ambient", config->ambient);
-        json_write_end_object(w);
-        format_rlimits(w, config);
-        member_true(w, "noNewPrivileges", config->no_new_privileges);
-        if (config->has_oom_score_adj) {
-                json_write_key(w, "oomScoreAdj");
-                json_write_integer(w, config->oom_score_adj);
-        }
-        member_text(w, "apparmorProfile", config->apparmor_profile);
-        member_text(w, "selinuxLabel", config->selinux_label);
-        json_write_end_object(w);
+static void format_process(Format *f, const RuntimeConfig *config) {
+        member_open(f->out, "process", '{');
+        put_true(f, "terminal", config->has_terminal);
+        format_user(f, config);
+        put_texts(f, "args", config->args);
+        put_texts(f, "env", config->env);
+        put_text(f, "cwd", config->cwd ? config->cwd : "/");
+        member_open(f->out, "capabilities", '{');
+        put_capabilities(f, "bounding", config->bounding);
+        put_capabilities(f, "effective", config->effective);
+        put_capabilities(f, "permitted", config->permitted);
+        put_capabilities(f, "inheritable", config->inheritable);
+        put_capabilities(f, "ambient", config->ambient);
+        member_close(f->out, '}');
+        format_rlimits(f, config);
+        put_true(f, "noNewPrivileges", config->no_new_privileges);
+        if (config->has_oom_score_adj)
+                member_integer(f->out, "oomScoreAdj", config->oom_score_adj);
+        put_text(f, "apparmorProfile", config->apparmor_profile);
+        put_text(f, "selinuxLabel", config->selinux_label);
+        member_close(f->out, '}');
 }
 
-static void format_mounts(JsonWriter *w, const RuntimeConfig *config) {
-        json_write_key(w, "mounts");
-        json_write_begin_array(w);
+static void format_mounts(Format *f, const RuntimeConfig *config) {
+        member_open(f->out, "mounts", '[');
         for (size_t i = 0; i < config->mounts.count; i++) {
                 const RuntimeMount *mount = &config->mounts.items[i];
-                json_write_begin_object(w);
-                member_text(w, "destination", mount->destination);
-                member_text(w, "type", mount->type);
-                member_text(w, "source", mount->source);
-                member_texts(w, "options", mount->options);
-                json_write_end_object(w);
+                member_open(f->out, NULL, '{');
+                put_text(f, "destination", mount->destination);
+                put_text(f, "type", mount->type);
+                put_text(f, "source", mount->source);
+                put_texts(f, "options", mount->options);
+                member_close(f->out, '}');
         }
-        json_write_end_array(w);
+        member_close(f->out, ']');
 }
 
-static void format_hooks(JsonWriter *w, const RuntimeConfig *config) {
+static void format_hooks(Format *f, const RuntimeConfig *config) {
         static const char *const kinds[_RUNTIME_HOOK_MAX] = {
                 [RUNTIME_HOOK_PRESTART] = "prestart",
                 [RUNTIME_HOOK_CREATE_RUNTIME] = "createRuntime",
@@ -165,28 +156,26 @@ static void format_hooks(JsonWriter *w, const RuntimeConfig *config) {
                 total += config->hooks[kind].count;
         if (total == 0)
                 return;
-        json_write_key(w, "hooks");
-        json_write_begin_object(w);
+        member_open(f->out, "hooks", '{');
         for (size_t kind = 0; kind < _RUNTIME_HOOK_MAX; kind++) {
                 if (config->hooks[kind].count == 0)
                         continue;
-                json_write_key(w, kinds[kind]);
-                json_write_begin_array(w);
+                member_open(f->out, kinds[kind], '[');
                 for (size_t i = 0; i < config->hooks[kind].count; i++) {
                         const RuntimeHook *hook = &config->hooks[kind].items[i];
-                        json_write_begin_object(w);
-                        member_text(w, "path", hook->path);
-                        member_texts(w, "args", hook->args);
-                        member_texts(w, "env", hook->env);
-                        member_integer(w, "timeout", hook->timeout_s);
-                        json_write_end_object(w);
+                        member_open(f->out, NULL, '{');
+                        put_text(f, "path", hook->path);
+                        put_texts(f, "args", hook->args);
+                        put_texts(f, "env", hook->env);
+                        put_integer(f, "timeout", hook->timeout_s);
+                        member_close(f->out, '}');
                 }
-                json_write_end_array(w);
+                member_close(f->out, ']');
         }
-        json_write_end_object(w);
+        member_close(f->out, '}');
 }
 
-static void format_namespaces(JsonWriter *w, const RuntimeConfig *config) {
+static void format_namespaces(Format *f, const RuntimeConfig *config) {
         static const char *const types[_RUNTIME_NAMESPACE_MAX] = {
                 [RUNTIME_NAMESPACE_PID] = "pid",       [RUNTIME_NAMESPACE_NETWORK] = "network",
                 [RUNTIME_NAMESPACE_IPC] = "ipc",       [RUNTIME_NAMESPACE_UTS] = "uts",
@@ -194,126 +183,105 @@ static void format_namespaces(JsonWriter *w, const RuntimeConfig *config) {
                 [RUNTIME_NAMESPACE_CGROUP] = "cgroup",
         };
 
-        json_write_key(w, "namespaces");
-        json_write_begin_array(w);
+        member_open(f->out, "namespaces", '[');
         for (size_t i = 0; i < _RUNTIME_NAMESPACE_MAX; i++) {
                 if (!config->namespaces[i].is_used)
                         continue;
-                json_write_begin_object(w);
-                member_text(w, "type", types[i]);
-                member_text(w, "path", config->namespaces[i].path);
-                json_write_end_object(w);
+                member_open(f->out, NULL, '{');
+                put_text(f, "type", types[i]);
+                put_text(f, "path", config->namespaces[i].path);
+                member_close(f->out, '}');
         }
-        json_write_end_array(w);
+        member_close(f->out, ']');
 }
 
-static void format_mappings(JsonWriter *w, const char *key, const RuntimeIdMapping *mappings,
+static void format_mappings(Format *f, const char *key, const RuntimeIdMapping *mappings,
                             size_t count) {
         if (count == 0)
                 return;
-        json_write_key(w, key);
-        json_write_begin_array(w);
+        member_open(f->out, key, '[');
         for (size_t i = 0; i < count; i++) {
-                json_write_begin_object(w);
-                json_write_key(w, "containerID");
-                json_write_unsigned(w, mappings[i].container_id);
-                json_write_key(w, "hostID");
-                json_write_unsigned(w, mappings[i].host_id);
-                json_write_key(w, "size");
-                json_write_unsigned(w, mappings[i].size);
-                json_write_end_object(w);
+                member_open(f->out, NULL, '{');
+                member_unsigned(f->out, "containerID", mappings[i].container_id);
+                member_unsigned(f->out, "hostID", mappings[i].host_id);
+                member_unsigned(f->out, "size", mappings[i].size);
+                member_close(f->out, '}');
         }
-        json_write_end_array(w);
+        member_close(f->out, ']');
 }
 
-static void format_devices(JsonWriter *w, const RuntimeConfig *config) {
+static void format_devices(Format *f, const RuntimeConfig *config) {
         if (config->devices.count == 0)
                 return;
-        json_write_key(w, "devices");
-        json_write_begin_array(w);
+        member_open(f->out, "devices", '[');
         for (size_t i = 0; i < config->devices.count; i++) {
                 const RuntimeDevice *device = &config->devices.items[i];
-                json_write_begin_object(w);
-                member_text(w, "path", device->path);
-                member_text(w, "type", (const char[]){ device->type, '\0' });
-                json_write_key(w, "major");
-                json_write_integer(w, device->major);
-                json_write_key(w, "minor");
-                json_write_integer(w, device->minor);
-                json_write_key(w, "fileMode");
-                json_write_unsigned(w, device->mode & 07777);
-                json_write_key(w, "uid");
-                json_write_unsigned(w, device->uid);
-                json_write_key(w, "gid");
-                json_write_unsigned(w, device->gid);
-                json_write_end_object(w);
+                member_open(f->out, NULL, '{');
+                put_text(f, "path", device->path);
+                put_text(f, "type", (const char[]){ device->type, '\0' });
+                member_integer(f->out, "major", device->major);
+                member_integer(f->out, "minor", device->minor);
+                member_unsigned(f->out, "fileMode", device->mode & 07777);
+                member_unsigned(f->out, "uid", device->uid);
+                member_unsigned(f->out, "gid", device->gid);
+                member_close(f->out, '}');
         }
-        json_write_end_array(w);
+        member_close(f->out, ']');
 }
 
-static void format_device_rules(JsonWriter *w, const RuntimeConfig *config) {
+static void format_device_rules(Format *f, const RuntimeConfig *config) {
         if (config->device_rules.count == 0)
                 return;
-        json_write_key(w, "devices");
-        json_write_begin_array(w);
+        member_open(f->out, "devices", '[');
         for (size_t i = 0; i < config->device_rules.count; i++) {
                 const RuntimeDeviceRule *rule = &config->device_rules.items[i];
-                json_write_begin_object(w);
-                json_write_key(w, "allow");
-                json_write_boolean(w, rule->is_allowed);
+                member_open(f->out, NULL, '{');
+                member_boolean(f->out, "allow", rule->is_allowed);
                 if (rule->type != '\0')
-                        member_text(w, "type", (const char[]){ rule->type, '\0' });
-                if (rule->major != RUNTIME_DEVICE_ANY) {
-                        json_write_key(w, "major");
-                        json_write_integer(w, rule->major);
-                }
-                if (rule->minor != RUNTIME_DEVICE_ANY) {
-                        json_write_key(w, "minor");
-                        json_write_integer(w, rule->minor);
-                }
-                member_text(w, "access", rule->access);
-                json_write_end_object(w);
+                        put_text(f, "type", (const char[]){ rule->type, '\0' });
+                if (rule->major != RUNTIME_DEVICE_ANY)
+                        member_integer(f->out, "major", rule->major);
+                if (rule->minor != RUNTIME_DEVICE_ANY)
+                        member_integer(f->out, "minor", rule->minor);
+                put_text(f, "access", rule->access);
+                member_close(f->out, '}');
         }
-        json_write_end_array(w);
+        member_close(f->out, ']');
 }
 
-static void format_memory(JsonWriter *w, const RuntimeConfig *config) {
+static void format_memory(Format *f, const RuntimeConfig *config) {
         if (config->memory_limit == 0 && config->memory_reservation == 0 &&
             config->memory_swap == 0 && config->memory_kernel == 0 &&
             config->memory_swappiness < 0 && !config->memory_disable_oom_killer)
                 return;
-        json_write_key(w, "memory");
-        json_write_begin_object(w);
-        member_integer(w, "limit", config->memory_limit);
-        member_integer(w, "reservation", config->memory_reservation);
-        member_integer(w, "swap", config->memory_swap);
-        member_integer(w, "kernel", config->memory_kernel);
-        if (config->memory_swappiness >= 0) {
-                json_write_key(w, "swappiness");
-                json_write_integer(w, config->memory_swappiness);
-        }
-        member_true(w, "disableOOMKiller", config->memory_disable_oom_killer);
-        json_write_end_object(w);
+        member_open(f->out, "memory", '{');
+        put_integer(f, "limit", config->memory_limit);
+        put_integer(f, "reservation", config->memory_reservation);
+        put_integer(f, "swap", config->memory_swap);
+        put_integer(f, "kernel", config->memory_kernel);
+        if (config->memory_swappiness >= 0)
+                member_integer(f->out, "swappiness", config->memory_swappiness);
+        put_true(f, "disableOOMKiller", config->memory_disable_oom_killer);
+        member_close(f->out, '}');
 }
 
-static void format_cpu(JsonWriter *w, const RuntimeConfig *config) {
+static void format_cpu(Format *f, const RuntimeConfig *config) {
         if (config->cpu_shares == 0 && config->cpu_quota == 0 && config->cpu_period == 0 &&
             config->cpu_realtime_runtime == 0 && config->cpu_realtime_period == 0 &&
             !config->cpuset_cpus && !config->cpuset_mems)
                 return;
-        json_write_key(w, "cpu");
-        json_write_begin_object(w);
-        member_unsigned(w, "shares", config->cpu_shares);
-        member_integer(w, "quota", config->cpu_quota);
-        member_unsigned(w, "period", config->cpu_period);
-        member_integer(w, "realtimeRuntime", config->cpu_realtime_runtime);
-        member_unsigned(w, "realtimePeriod", config->cpu_realtime_period);
-        member_text(w, "cpus", config->cpuset_cpus);
-        member_text(w, "mems", config->cpuset_mems);
-        json_write_end_object(w);
+        member_open(f->out, "cpu", '{');
+        put_unsigned(f, "shares", config->cpu_shares);
+        put_integer(f, "quota", config->cpu_quota);
+        put_unsigned(f, "period", config->cpu_period);
+        put_integer(f, "realtimeRuntime", config->cpu_realtime_runtime);
+        put_unsigned(f, "realtimePeriod", config->cpu_realtime_period);
+        put_text(f, "cpus", config->cpuset_cpus);
+        put_text(f, "mems", config->cpuset_mems);
+        member_close(f->out, '}');
 }
 
-static void format_block_io(JsonWriter *w, const RuntimeConfig *config) {
+static void format_block_io(Format *f, const RuntimeConfig *config) {
         static const struct {
                 const char *list, *value;
         } names[_RUNTIME_BLOCK_MAX] = {
@@ -329,87 +297,75 @@ static void format_block_io(JsonWriter *w, const RuntimeConfig *config) {
                 total += config->block_limits[kind].count;
         if (total == 0)
                 return;
-        json_write_key(w, "blockIO");
-        json_write_begin_object(w);
-        member_unsigned(w, "weight", config->block_weight);
-        member_unsigned(w, "leafWeight", config->block_leaf_weight);
+        member_open(f->out, "blockIO", '{');
+        put_unsigned(f, "weight", config->block_weight);
+        put_unsigned(f, "leafWeight", config->block_leaf_weight);
         for (size_t kind = 0; kind < _RUNTIME_BLOCK_MAX; kind++) {
                 if (config->block_limits[kind].count == 0)
                         continue;
-                json_write_key(w, names[kind].list);
-                json_write_begin_array(w);
+                member_open(f->out, names[kind].list, '[');
                 for (size_t i = 0; i < config->block_limits[kind].count; i++) {
                         const RuntimeBlockLimit *limit = &config->block_limits[kind].items[i];
-                        json_write_begin_object(w);
-                        json_write_key(w, "major");
-                        json_write_integer(w, limit->major);
-                        json_write_key(w, "minor");
-                        json_write_integer(w, limit->minor);
-                        json_write_key(w, names[kind].value);
-                        json_write_unsigned(w, limit->value);
-                        json_write_end_object(w);
+                        member_open(f->out, NULL, '{');
+                        member_integer(f->out, "major", limit->major);
+                        member_integer(f->out, "minor", limit->minor);
+                        member_unsigned(f->out, names[kind].value, limit->value);
+                        member_close(f->out, '}');
                 }
-                json_write_end_array(w);
+                member_close(f->out, ']');
         }
-        json_write_end_object(w);
+        member_close(f->out, '}');
 }
 
-static void format_hugepages(JsonWriter *w, const RuntimeConfig *config) {
+static void format_hugepages(Format *f, const RuntimeConfig *config) {
         if (config->hugepage_limits.count == 0)
                 return;
-        json_write_key(w, "hugepageLimits");
-        json_write_begin_array(w);
+        member_open(f->out, "hugepageLimits", '[');
         for (size_t i = 0; i < config->hugepage_limits.count; i++) {
-                json_write_begin_object(w);
-                member_text(w, "pageSize", config->hugepage_limits.items[i].page_size);
-                json_write_key(w, "limit");
-                json_write_unsigned(w, config->hugepage_limits.items[i].limit_bytes);
-                json_write_end_object(w);
+                member_open(f->out, NULL, '{');
+                put_text(f, "pageSize", config->hugepage_limits.items[i].page_size);
+                member_unsigned(f->out, "limit", config->hugepage_limits.items[i].limit_bytes);
+                member_close(f->out, '}');
         }
-        json_write_end_array(w);
+        member_close(f->out, ']');
 }
 
-static void format_resources(JsonWriter *w, const RuntimeConfig *config) {
-        json_write_key(w, "resources");
-        json_write_begin_object(w);
-        format_device_rules(w, config);
-        format_memory(w, config);
-        format_cpu(w, config);
+static void format_resources(Format *f, const RuntimeConfig *config) {
+        member_open(f->out, "resources", '{');
+        format_device_rules(f, config);
+        format_memory(f, config);
+        format_cpu(f, config);
         if (config->pids_limit != 0) {
-                json_write_key(w, "pids");
-                json_write_begin_object(w);
-                member_integer(w, "limit", config->pids_limit);
-                json_write_end_object(w);
+                member_open(f->out, "pids", '{');
+                put_integer(f, "limit", config->pids_limit);
+                member_close(f->out, '}');
         }
-        format_block_io(w, config);
-        format_hugepages(w, config);
-        member_pairs(w, "unified", config->unified.items, config->unified.count);
-        json_write_end_object(w);
+        format_block_io(f, config);
+        format_hugepages(f, config);
+        put_pairs(f, "unified", config->unified.items, config->unified.count);
+        member_close(f->out, '}');
 }
 
-static void format_linux(JsonWriter *w, const RuntimeConfig *config) {
-        json_write_key(w, "linux");
-        json_write_begin_object(w);
-        format_mappings(w, "uidMappings", config->uid_mappings.items, config->uid_mappings.count);
-        format_mappings(w, "gidMappings", config->gid_mappings.items, config->gid_mappings.count);
-        member_pairs(w, "sysctl", config->sysctl.items, config->sysctl.count);
-        format_resources(w, config);
-        member_text(w, "cgroupsPath", config->cgroups_path);
-        format_namespaces(w, config);
-        format_devices(w, config);
-        if (config->seccomp) {
-                json_write_key(w, "seccomp");
-                json_write_verbatim(w, config->seccomp);
-        }
-        member_text(w, "rootfsPropagation", config->rootfs_propagation);
-        member_texts(w, "maskedPaths", config->masked_paths);
-        member_texts(w, "readonlyPaths", config->readonly_paths);
-        member_text(w, "mountLabel", config->mount_label);
-        json_write_end_object(w);
+static void format_linux(Format *f, const RuntimeConfig *config) {
+        member_open(f->out, "linux", '{');
+        format_mappings(f, "uidMappings", config->uid_mappings.items, config->uid_mappings.count);
+        format_mappings(f, "gidMappings", config->gid_mappings.items, config->gid_mappings.count);
+        put_pairs(f, "sysctl", config->sysctl.items, config->sysctl.count);
+        format_resources(f, config);
+        put_text(f, "cgroupsPath", config->cgroups_path);
+        format_namespaces(f, config);
+        format_devices(f, config);
+        if (config->seccomp)
+                member_verbatim(f->out, "seccomp", config->seccomp);
+        put_text(f, "rootfsPropagation", config->rootfs_propagation);
+        put_texts(f, "maskedPaths", config->masked_paths);
+        put_texts(f, "readonlyPaths", config->readonly_paths);
+        put_text(f, "mountLabel", config->mount_label);
+        member_close(f->out, '}');
 }
 
 int runtime_config_format(const RuntimeConfig *config, Buffer *out, Error *err) {
-        JsonWriter writer = { .out = out };
+        Format format = { .out = out };
         const size_t start = out->size;
 
         if (!config->args || !config->args[0])
@@ -417,27 +373,25 @@ int runtime_config_format(const RuntimeConfig *config, Buffer *out, Error *err) 
         if (!config->root_path)
                 return error_set(err, ERR_INVALID, "root.path", "there is no root file system");
 
-        json_write_begin_object(&writer);
-        json_write_key(&writer, "ociVersion");
-        json_write_text(&writer, OCI_VERSION);
-        format_process(&writer, config);
-        json_write_key(&writer, "root");
-        json_write_begin_object(&writer);
-        member_text(&writer, "path", config->root_path);
-        member_true(&writer, "readonly", config->is_root_readonly);
-        json_write_end_object(&writer);
-        member_text(&writer, "hostname", config->hostname);
-        format_mounts(&writer, config);
-        format_hooks(&writer, config);
-        member_pairs(&writer, "annotations", config->annotations.items, config->annotations.count);
-        format_linux(&writer, config);
-        json_write_end_object(&writer);
+        buffer_append_byte(out, '{');
+        member_text(out, "ociVersion", OCI_VERSION);
+        format_process(&format, config);
+        member_open(out, "root", '{');
+        put_text(&format, "path", config->root_path);
+        put_true(&format, "readonly", config->is_root_readonly);
+        member_close(out, '}');
+        put_text(&format, "hostname", config->hostname);
+        format_mounts(&format, config);
+        format_hooks(&format, config);
+        put_pairs(&format, "annotations", config->annotations.items, config->annotations.count);
+        format_linux(&format, config);
+        member_close(out, '}');
 
-        if (writer.failed) {
+        if (format.bad_key) {
                 out->size = start;
-                return error_set(err, ERR_INVALID, writer.key,
+                return error_set(err, ERR_INVALID, format.bad_key,
                                  "text in %s of the runtime's configuration is not UTF-8",
-                                 writer.key);
+                                 format.bad_key);
         }
         if (buffer_failed(out))
                 return error_set(err, ERR_LIMIT, NULL, "no memory for the runtime's configuration");

@@ -8,9 +8,9 @@
 #include <sys/utsname.h>
 
 #include "base/fd.h"
+#include "base/json_text.h"
 #include "base/list.h"
 #include "base/text.h"
-#include "oci/json_writer.h"
 #include "oci/seccomp_filter.h"
 #include "oci/seccomp_rules.h"
 
@@ -42,75 +42,62 @@ static bool rule_holds(const SeccompRule *rule, CapabilitySet capabilities, unsi
                rule->kernel_min <= kernel;
 }
 
-static void member_words(JsonWriter *writer, const char *key, const char *words) {
-        json_write_key(writer, key);
-        json_write_begin_array(writer);
+static void member_words(Buffer *out, const char *key, const char *words) {
+        member_open(out, key, '[');
         for (const char *p = words; *p; p += strspn(p, " ")) {
                 char word[128];
                 size_t n = strcspn(p, " ");
                 (void)snprintf(word, sizeof(word), "%.*s", (int)n, p);
-                json_write_text(writer, word);
+                member_text(out, NULL, word);
                 p += n;
         }
-        json_write_end_array(writer);
+        member_close(out, ']');
 }
 
-static void member_errno(JsonWriter *writer, const char *key, int number) {
-        if (number < 0)
-                return;
-        json_write_key(writer, key);
-        json_write_integer(writer, number);
+static void member_errno(Buffer *out, const char *key, int number) {
+        if (number >= 0)
+                member_integer(out, key, number);
 }
 
-static void format_arguments(JsonWriter *writer, const SeccompRule *rule) {
+static void format_arguments(Buffer *out, const SeccompRule *rule) {
         if (rule->arguments_count == 0)
                 return;
-        json_write_key(writer, "args");
-        json_write_begin_array(writer);
+        member_open(out, "args", '[');
         for (size_t i = 0; i < rule->arguments_count; i++) {
                 const SeccompArgument *argument = &rule->arguments[i];
-                json_write_begin_object(writer);
-                json_write_key(writer, "index");
-                json_write_unsigned(writer, argument->index);
-                json_write_key(writer, "value");
-                json_write_unsigned(writer, argument->value);
-                if (argument->value_two != 0) {
-                        json_write_key(writer, "valueTwo");
-                        json_write_unsigned(writer, argument->value_two);
-                }
-                json_write_key(writer, "op");
-                json_write_text(writer, argument->op);
-                json_write_end_object(writer);
+                member_open(out, NULL, '{');
+                member_unsigned(out, "index", argument->index);
+                member_unsigned(out, "value", argument->value);
+                if (argument->value_two != 0)
+                        member_unsigned(out, "valueTwo", argument->value_two);
+                member_text(out, "op", argument->op);
+                member_close(out, '}');
         }
-        json_write_end_array(writer);
+        member_close(out, ']');
 }
 
-static void format_profile(JsonWriter *writer, const SeccompProfile *profile,
-                           CapabilitySet capabilities) {
+static void format_profile(Buffer *out, const SeccompProfile *profile, CapabilitySet capabilities) {
         unsigned kernel = kernel_version();
 
-        json_write_begin_object(writer);
-        json_write_key(writer, "defaultAction");
-        json_write_text(writer, profile->default_action);
-        member_errno(writer, "defaultErrnoRet", profile->default_errno);
-        member_words(writer, "architectures",
+        member_open(out, NULL, '{');
+        member_text(out, "defaultAction", profile->default_action);
+        member_errno(out, "defaultErrnoRet", profile->default_errno);
+        member_words(out, "architectures",
                      profile->architectures ? profile->architectures : SECCOMP_ARCH_NATIVE);
-        json_write_key(writer, "syscalls");
-        json_write_begin_array(writer);
+        member_open(out, "syscalls", '[');
         for (size_t i = 0; i < profile->rules_count; i++) {
                 const SeccompRule *rule = &profile->rules[i];
                 if (!rule_holds(rule, capabilities, kernel))
                         continue;
-                json_write_begin_object(writer);
-                member_words(writer, "names", rule->names);
-                json_write_key(writer, "action");
-                json_write_text(writer, rule->action);
-                member_errno(writer, "errnoRet", rule->errno_ret);
-                format_arguments(writer, rule);
-                json_write_end_object(writer);
+                member_open(out, NULL, '{');
+                member_words(out, "names", rule->names);
+                member_text(out, "action", rule->action);
+                member_errno(out, "errnoRet", rule->errno_ret);
+                format_arguments(out, rule);
+                member_close(out, '}');
         }
-        json_write_end_array(writer);
-        json_write_end_object(writer);
+        member_close(out, ']');
+        member_close(out, '}');
 }
 
 int seccomp_translate(const char *profile, size_t size, const char *name,
@@ -119,11 +106,10 @@ int seccomp_translate(const char *profile, size_t size, const char *name,
         Arena arena = ARENA_INIT;
         SeccompProfile parsed = SECCOMP_PROFILE_BUILTIN;
         Buffer out = BUFFER_INIT;
-        JsonWriter writer = { .out = &out };
 
         if (profile && seccomp_profile_parse(profile, size, name, &arena, &parsed, err) < 0)
                 return -1;
-        format_profile(&writer, &parsed, capabilities);
+        format_profile(&out, &parsed, capabilities);
         *ret = buffer_take_string(&out);
         return *ret ? 0 : error_set(err, ERR_LIMIT, name, "no memory for the system call filter");
 }
