@@ -61,6 +61,12 @@ int error_prefix(Error *err, const char *fmt, ...) {
         return -1;
 }
 
+int error_copy(Error *err, const Error *failure) {
+        if (err)
+                *err = *failure;
+        return -1;
+}
+
 const char *error_kind_name(ErrorKind kind) {
         static const char *const names[_ERR_MAX] = {
                 [ERR_NONE] = "none",

@@ -74,5 +74,8 @@ int error_errno(Error *err, ErrorKind kind, int errnum, const char *subject, con
 /** error_prefix() - put "context: " before the text, once, where context is known; returns -1 */
 int error_prefix(Error *err, const char *fmt, ...) _printf_(2, 3);
 
+/** error_copy() - hand on an error that had to be looked at first; returns -1 */
+int error_copy(Error *err, const Error *failure);
+
 /** error_kind_name() - stable lower-case word for a kind, for logs */
 const char *error_kind_name(ErrorKind kind);

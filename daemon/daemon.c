@@ -53,16 +53,23 @@ struct Daemon {
         Api api;
         VarlinkServer *server;
         sd_event_source *sigterm, *sigint, *idle_timer;
-        bool has_failed;        /* to open: the error is logged, and the exit status says so */
+        bool has_failed;        /* to open or to run: the exit status says so */
         int64_t idle_timeout_s; /* 0: never */
         char *exit_command[4];  /* NULL-terminated; wakes an engine that its socket can start */
 };
 
 /* --- idle ------------------------------------------------------------------------------------ */
 
+static void on_busy(bool is_busy, void *userdata);
+
 static int on_idle(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         Daemon *daemon = userdata;
 
+        /* Somebody's container is still being cleaned up. */
+        if (pool_wait(daemon->pool, 0) < 0) {
+                on_busy(false, daemon);
+                return 0;
+        }
         log_info("nobody called for %lld seconds: ending", (long long)daemon->idle_timeout_s);
         loop_stop(daemon->loop, 0);
         return 0;
@@ -129,7 +136,7 @@ static int open_store(Daemon *daemon, Error *err) {
         };
         _cleanup_free_ char *state_path = xasprintf("%s/selkie/state.db", config->graph_root);
 
-        if (store_open(&daemon->store, &options, err) < 0 || store_sweep(daemon->store, err) < 0)
+        if (store_open(&daemon->store, &options, err) < 0)
                 return -1;
         return state_open(&daemon->state, state_path, err);
 }
@@ -342,6 +349,9 @@ int daemon_run(Daemon *daemon, Error *err) {
         (void)sd_notify(false, "READY=1");
         int r = loop_run(daemon->loop);
         (void)sd_notify(false, "STOPPING=1");
+        daemon->has_failed = r != 0;
+        if (r == ENGINE_LOAD_FAILED)
+                return engine_load_error(daemon->engine, err);
         return r < 0 ? error_errno(err, ERR_IO, -r, NULL, "the event loop failed") : 0;
 }
 

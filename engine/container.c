@@ -28,6 +28,7 @@ int container_new(Container **ret, Engine *engine, const char *id, const char *c
         container->engine = engine;
         container->run = *run;
         list_init(&container->waiters);
+        list_init(&container->retry.link);
         pthread_mutex_init(&container->lock, NULL);
         pthread_mutex_init(&container->view_lock, NULL);
         snprintf(container->id, sizeof(container->id), "%s", id);
@@ -108,17 +109,30 @@ char *container_log_path(const Container *container) {
 }
 
 int container_lock(Container *container, Error *err) {
+        int r = 0;
+
         pthread_mutex_lock(&container->lock);
-        if (container->needs_repair) {
-                container->needs_repair = false;
-                container_repair_locked(container);
-        }
-        if (container->is_gone) {
+        if (container->needs_repair)
+                r = container_repair_locked(container, err);
+        if (container->is_gone)
+                r = error_set(err, ERR_CONTAINER_NOT_FOUND, container->config.name,
+                              "container %s is being removed", container->id);
+        if (r < 0)
                 pthread_mutex_unlock(&container->lock);
-                return error_set(err, ERR_CONTAINER_NOT_FOUND, container->config.name,
-                                 "container %s is being removed", container->id);
-        }
-        return 0;
+        return r;
+}
+
+int container_enter(Container *container, Error *err) {
+        int r;
+
+        if (atomic_fetch_add(&container->calls, 1) < CONTAINER_CALLS_MAX)
+                r = container_lock(container, err);
+        else
+                r = error_set(err, ERR_LIMIT, container->id,
+                              "more than %d calls wait for container %s already",
+                              CONTAINER_CALLS_MAX, container->id);
+        atomic_fetch_sub(&container->calls, 1);
+        return r;
 }
 
 void container_show_run_locked(Container *container, const ContainerRun *run) {
@@ -197,7 +211,7 @@ ContainerNamespaces container_namespaces(Container *container) {
                 .mnt = namespace_inode(run.pid, "mnt"),
                 .ipc = namespace_inode(run.pid, "ipc"),
         };
-        if (!process_is_same(run.pid, run.pid_start))
+        if (process_is_same(run.pid, run.pid_start) <= 0)
                 return (ContainerNamespaces){ 0 };
         pthread_mutex_lock(&container->view_lock);
         if (container->run.pid == run.pid && container->run.pid_start == run.pid_start) {

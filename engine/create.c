@@ -278,6 +278,7 @@ static int make_parts(Engine *engine, Container *container, const char *json, co
                 .id = container->id, .name = container->config.name, .config = json, .run = run
         };
 
+        registry_await_name(engine, container->config.name);
         if (state_container_insert(engine->state, &row, err) < 0)
                 return -1;
         run.intent = CONTAINER_INTENT_NONE;
@@ -320,6 +321,7 @@ int container_create(Engine *engine, const ContainerOptions *options,
         _cleanup_(draft_done)
         Draft draft = { .match = IMAGE_MATCH_INIT };
 
+        engine_await_load(engine);
         if (check_options(options, err) < 0 || fill_draft(engine, options, &draft, err) < 0)
                 return -1;
 

@@ -32,14 +32,19 @@ typedef struct EngineOptions {
                 *exit_command; /* NULL-terminated; run by conmon at a container's end, or NULL */
 } EngineOptions;
 
+#define ENGINE_LOAD_FAILED 1 /* what loop_run() returns when the containers cannot be loaded */
+
 /**
- * engine_open() - load every container, see what the last engine left half done
+ * engine_open() - begin to load every container, to see what the last engine left half done
  *
- * Loop thread, before anything is served. Containers that still run are taken over; what needs
- * repair is repaired on workers, each container before anything else can touch it
- * (engine/recover.h).
+ * Loop thread. Returns before that is done: calls that need a container wait for it. Containers
+ * that still run are taken over; what needs repair is repaired on workers, each container before
+ * anything else can touch it (engine/recover.h). What cannot be read at all ends the loop.
  */
 int engine_open(Engine **ret, const EngineOptions *options, Error *err);
+
+/** engine_load_error() - why it cannot load, after ENGINE_LOAD_FAILED; returns -1 */
+int engine_load_error(const Engine *engine, Error *err);
 
 /**
  * engine_close() - forget; running containers stay. The pool has finished its tasks before; returns

@@ -14,6 +14,7 @@
 #include <sys/pidfd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/timestamp.h"
 #include "engine/object.h"
@@ -76,23 +77,34 @@ void container_await_monitor_locked(const ContainerRun *run) {
                 (void)poll(&poll_fd, 1, MONITOR_END_MS);
 }
 
-void container_undo_start_locked(Container *container, const ContainerRun *before) {
+static int undo_start(Container *container, const ContainerRun *run, Error *err) {
         Engine *engine = container->engine;
         _cleanup_free_ char *bundle = container_bundle_dir(container);
         _cleanup_free_ char *run_dir = container_run_dir(container);
-        ContainerRun run = *before;
 
-        (void)runtime_delete(engine->runtime, container->id, true, NULL);
+        if (runtime_delete(engine->runtime, container->id, true, err) < 0)
+                return -1;
         container_await_monitor_locked(&container->run);
+        if (store_layer_unmount(engine->store, container->config.layer, false, NULL, err) < 0 ||
+            container_save_run_locked(container, run, err) < 0)
+                return -1;
         monitor_clean(engine->runtime, container->id, bundle, run_dir);
-        (void)store_layer_unmount(engine->store, container->config.layer, false, NULL, NULL);
+        return 0;
+}
 
-        /* If this cannot be written, the intent stays, and the next start looks again. */
+void container_undo_start_locked(Container *container, const ContainerRun *before) {
+        ContainerRun run = *before;
+        Error err = ERROR_INIT;
+
         run.intent = CONTAINER_INTENT_NONE;
         if (run.status != CONTAINER_CONFIGURED)
                 run.status = CONTAINER_EXITED;
-        if (container_save_run_locked(container, &run, NULL) < 0)
+        if (undo_start(container, &run, &err) < 0) {
+                log_error("cannot undo the start of container %s: %s", container->id, err.text);
+                run.intent = CONTAINER_INTENT_START;
                 container_show_run_locked(container, &run);
+                container_retry_later_locked(container);
+        }
         if (container_status_is_alive(before->status))
                 container_notify_locked(container, true, false);
 }
@@ -115,8 +127,8 @@ static int init_locked(Container *container, Error *err) {
         if (container_save_run_locked(container, &run, err) < 0)
                 return -1;
         if (store_layer_mount(engine->store, container->config.layer, &root, err) < 0) {
-                run.intent = CONTAINER_INTENT_NONE;
-                (void)container_save_run_locked(container, &run, NULL);
+                if (container_save_run_locked(container, &before, NULL) < 0)
+                        container_retry_later_locked(container);
                 return -1;
         }
         if (make_run_dir(container, err) < 0 || write_bundle(container, bundle, root, err) < 0 ||
@@ -143,7 +155,7 @@ static int init_locked(Container *container, Error *err) {
 }
 
 int container_init(Container *container, Error *err) {
-        if (container_lock(container, err) < 0)
+        if (container_enter(container, err) < 0)
                 return -1;
 
         int r = 0;
@@ -173,6 +185,10 @@ static int intend_start_locked(Container *container, Error *err) {
 static int start_locked(Container *container, Error *err) {
         const ContainerRun before = container->run;
 
+        if (container->is_leaving)
+                return error_set(err, ERR_STATE, container->id,
+                                 "container %s is being removed: container state improper",
+                                 container->id);
         if (before.status == CONTAINER_RUNNING || before.status == CONTAINER_PAUSED)
                 return error_set(err, ERR_STATE, container->id,
                                  "container is already running or paused");
@@ -193,7 +209,7 @@ static int start_locked(Container *container, Error *err) {
 }
 
 int container_start(Container *container, Error *err) {
-        if (container_lock(container, err) < 0)
+        if (container_enter(container, err) < 0)
                 return -1;
         int r = start_locked(container, err);
         container_unlock(container);
@@ -201,7 +217,14 @@ int container_start(Container *container, Error *err) {
 }
 
 int container_signal_locked(Container *container, int signal, Error *err) {
-        return runtime_kill(container->engine->runtime, container->id, signal, err);
+        int r = process_signal(container->run.pid, container->run.pid_start, signal);
+
+        if (r == -ESRCH)
+                return error_set(err, ERR_NOT_RUNNING, container->id, "container %s has ended",
+                                 container->id);
+        return r < 0 ? error_errno(err, ERR_IO, -r, container->id,
+                                   "cannot send signal %d to container %s", signal, container->id)
+                     : 0;
 }
 
 int container_kill(Container *container, int64_t signal, Error *err) {
@@ -210,7 +233,7 @@ int container_kill(Container *container, int64_t signal, Error *err) {
         if (signal < 0 || signal > SIGRTMAX)
                 return error_set(err, ERR_INVALID, "signal", "%lld is not a signal: 0 to %d are",
                                  (long long)signal, SIGRTMAX);
-        if (container_lock(container, err) < 0)
+        if (container_enter(container, err) < 0)
                 return -1;
 
         int r = 0;
@@ -219,8 +242,8 @@ int container_kill(Container *container, int64_t signal, Error *err) {
                 Error failure = ERROR_INIT;
                 r = container_signal_locked(container, (int)signal, &failure);
                 is_running = failure.kind != ERR_NOT_RUNNING; /* it has just ended */
-                if (r < 0 && err)
-                        *err = failure;
+                if (r < 0)
+                        (void)error_copy(err, &failure);
         }
         if (!is_running)
                 r = error_set(err, ERR_STATE, container->id,
@@ -229,47 +252,68 @@ int container_kill(Container *container, int64_t signal, Error *err) {
         return r;
 }
 
-int container_pause(Container *container, Error *err) {
-        if (container_lock(container, err) < 0)
-                return -1;
+/* With its own intent, since nobody but the kernel knows afterwards which of the two it was. */
+static int freeze_locked(Container *container, bool freezes, Error *err) {
+        const Runtime *runtime = container->engine->runtime;
+        const ContainerRun before = container->run;
+        ContainerRun run = before;
 
-        ContainerRun run = container->run;
+        run.intent = CONTAINER_INTENT_FREEZE;
+        if (container_save_run_locked(container, &run, err) < 0)
+                return -1;
+        int r = freezes ? runtime_pause(runtime, container->id, err)
+                        : runtime_resume(runtime, container->id, err);
+        if (r == 0) {
+                run.status = freezes ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+                run.intent = CONTAINER_INTENT_NONE;
+                r = container_save_run_locked(container, &run, err);
+                if (r == 0)
+                        return 0;
+        }
+        /* As before, if that can be written; else the repair sees what it is and records that. */
+        if (container_save_run_locked(container, &before, NULL) < 0)
+                container_retry_later_locked(container);
+        else if (run.intent == CONTAINER_INTENT_NONE)
+                (void)(freezes ? runtime_resume(runtime, container->id, NULL)
+                               : runtime_pause(runtime, container->id, NULL));
+        return -1;
+}
+
+static int error_not_running(Container *container, const char *status, Error *err) {
+        return error_set(err, ERR_STATE, container->id,
+                         "\"%s\" is not running, can't pause: container state improper", status);
+}
+
+int container_pause(Container *container, Error *err) {
+        Error failure = ERROR_INIT;
+
+        if (container_enter(container, err) < 0)
+                return -1;
+        ContainerStatus status = container->run.status;
         int r;
-        if (run.status == CONTAINER_PAUSED)
+        if (status == CONTAINER_PAUSED)
                 r = error_set(err, ERR_STATE, container->id,
                               "\"%s\" is already paused: container state improper", container->id);
-        else if (run.status != CONTAINER_RUNNING)
-                r = error_set(err, ERR_STATE, container->id,
-                              "\"%s\" is not running, can't pause: container state improper",
-                              container_status_name(run.status));
-        else
-                r = runtime_pause(container->engine->runtime, container->id, err);
-        if (r == 0) {
-                run.status = CONTAINER_PAUSED;
-                r = container_save_run_locked(container, &run, err);
-                if (r < 0)
-                        (void)runtime_resume(container->engine->runtime, container->id, NULL);
-        }
+        else if (status != CONTAINER_RUNNING)
+                r = error_not_running(container, container_status_name(status), err);
+        else if ((r = freeze_locked(container, true, &failure)) < 0)
+                r = failure.kind == ERR_NOT_RUNNING
+                            ? error_not_running(container, container_status_name(CONTAINER_STOPPED),
+                                                err)
+                            : error_copy(err, &failure);
         container_unlock(container);
         return r;
 }
 
 int container_unpause(Container *container, Error *err) {
-        if (container_lock(container, err) < 0)
+        if (container_enter(container, err) < 0)
                 return -1;
 
-        ContainerRun run = container->run;
-        int r;
-        if (run.status != CONTAINER_PAUSED)
-                r = error_set(err, ERR_STATE, container->id,
-                              "\"%s\" is not paused, can't unpause: container state improper",
-                              container->id);
-        else
-                r = runtime_resume(container->engine->runtime, container->id, err);
-        if (r == 0) {
-                run.status = CONTAINER_RUNNING;
-                r = container_save_run_locked(container, &run, err);
-        }
+        int r = container->run.status == CONTAINER_PAUSED
+                        ? freeze_locked(container, false, err)
+                        : error_set(err, ERR_STATE, container->id,
+                                    "\"%s\" is not paused, can't unpause: container state improper",
+                                    container->id);
         container_unlock(container);
         return r;
 }

@@ -5,7 +5,8 @@
  *
  * A container is entered before it exists completely, invisible, so that its name is taken at one
  * moment; and it becomes invisible at the moment its removal begins, so that its name is free. The
- * registry owns one reference of each.
+ * store knows the name until its parts are deleted, some milliseconds longer: whoever takes it
+ * again waits for that. The registry owns one reference of each.
  */
 
 #include "engine/engine.h"
@@ -52,19 +53,62 @@ void registry_publish(Container *container) {
         pthread_mutex_unlock(&container->view_lock);
 }
 
-void registry_remove(Engine *engine, Container *container) {
+static void hide(Container *container) {
         pthread_mutex_lock(&container->view_lock);
         container->is_visible = false;
         pthread_mutex_unlock(&container->view_lock);
+}
 
-        pthread_mutex_lock(&engine->registry_lock);
-        Container *owned = NULL;
-        if (map_get(&engine->by_id, container->id) == container)
-                owned = map_remove(&engine->by_id, container->id);
+/* Takes it out of both maps; returns the reference that the registry had, or NULL. */
+static Container *take_out_locked(Engine *engine, Container *container) {
         if (map_get(&engine->by_name, container->config.name) == container)
                 (void)map_remove(&engine->by_name, container->config.name);
+        if (map_get(&engine->by_id, container->id) != container)
+                return NULL;
+        return map_remove(&engine->by_id, container->id);
+}
+
+void registry_remove(Engine *engine, Container *container) {
+        hide(container);
+        pthread_mutex_lock(&engine->registry_lock);
+        Container *owned = take_out_locked(engine, container);
         pthread_mutex_unlock(&engine->registry_lock);
         container_unref(owned);
+}
+
+void registry_set_leaving(Engine *engine, Container *container) {
+        hide(container);
+        pthread_mutex_lock(&engine->registry_lock);
+        Container *owned = take_out_locked(engine, container);
+        Container *before =
+                map_put(&engine->leaving, container->config.name, container_ref(container));
+        pthread_mutex_unlock(&engine->registry_lock);
+        container_unref(before);
+        container_unref(owned);
+}
+
+void registry_gone(Engine *engine, Container *container) {
+        Container *owned = NULL;
+
+        pthread_mutex_lock(&engine->registry_lock);
+        if (map_get(&engine->leaving, container->config.name) == container)
+                owned = map_remove(&engine->leaving, container->config.name);
+        pthread_mutex_unlock(&engine->registry_lock);
+        container_unref(owned);
+}
+
+void registry_await_name(Engine *engine, const char *name) {
+        pthread_mutex_lock(&engine->registry_lock);
+        Container *container = map_get(&engine->leaving, name);
+        if (container)
+                container_ref(container);
+        pthread_mutex_unlock(&engine->registry_lock);
+        if (!container)
+                return;
+        /* The lock is held while it is deleted, and taking it tries again what had failed. */
+        if (container_lock(container, NULL) == 0)
+                container_unlock(container);
+        container_unref(container);
 }
 
 static int compare_ids(const void *a, const void *b) {
@@ -74,6 +118,7 @@ static int compare_ids(const void *a, const void *b) {
 void engine_containers(Engine *engine, Containers *ret) {
         Containers found = { .items = NULL };
 
+        engine_await_load(engine);
         pthread_mutex_lock(&engine->registry_lock);
         found.items = xnew(Container *, engine->by_id.count);
         MAP_FOREACH (slot, &engine->by_id)
@@ -125,6 +170,7 @@ int engine_find_container(Engine *engine, const char *name, Container **ret, Err
         Container *found = NULL;
         int r = 0;
 
+        engine_await_load(engine);
         pthread_mutex_lock(&engine->registry_lock);
         if (strlen(name) == ID_HEX_SIZE)
                 found = map_get(&engine->by_id, name);

@@ -2,7 +2,8 @@
 
 /*
  * Removal. First the container goes out of sight, in one transaction that also frees its name; from
- * then on there is no way back, and whatever is not deleted now is deleted by the next start.
+ * then on there is no way back, and whatever cannot be deleted now is tried again later, by this
+ * engine or the next.
  */
 
 #include <unistd.h>
@@ -12,8 +13,11 @@
 int container_hide_locked(Container *container, Error *err) {
         if (state_container_hide(container->engine->state, container->id, err) < 0)
                 return -1;
+        ContainerRun run = container->run;
+        run.intent = CONTAINER_INTENT_REMOVE;
+        container_show_run_locked(container, &run);
         container->is_gone = true;
-        registry_remove(container->engine, container);
+        registry_set_leaving(container->engine, container);
         return 0;
 }
 
@@ -36,6 +40,10 @@ static int delete_parts_locked(Container *container, Error *err) {
 int container_delete_locked(Container *container, Error *err) {
         int r = delete_parts_locked(container, err);
 
+        if (r < 0)
+                container_retry_later_locked(container);
+        else
+                registry_gone(container->engine, container);
         container_notify_locked(container, true, true);
         return r;
 }
@@ -47,7 +55,7 @@ int container_remove_locked(Container *container, Error *err) {
 }
 
 int container_remove(Container *container, Error *err) {
-        if (container_lock(container, err) < 0)
+        if (container_enter(container, err) < 0)
                 return -1;
 
         int r;
@@ -70,21 +78,20 @@ int container_remove(Container *container, Error *err) {
 }
 
 static int remove_after_end(Container *container, Error *err) {
-        int r = container_remove(container, err);
+        Error failure = ERROR_INIT;
 
+        int r = container_remove(container, &failure);
         /* One that removes itself when it ends was quicker. */
-        if (r < 0 && container->config.autoRemove && err->kind == ERR_CONTAINER_NOT_FOUND)
+        if (r < 0 && container->config.autoRemove && failure.kind == ERR_CONTAINER_NOT_FOUND)
                 return 0;
-        return r;
+        return r < 0 ? error_copy(err, &failure) : 0;
 }
 
 void container_remove_begin(Container *container, bool force, ContainerDone done, void *userdata) {
-        ContainerStatus status = container_run(container).status;
         Error err = ERROR_INIT;
 
-        if (force && (status == CONTAINER_RUNNING || status == CONTAINER_PAUSED)) {
-                container_stop_then(container,
-                                    status == CONTAINER_PAUSED ? 0 : container->config.stopTimeout,
+        if (force) {
+                container_stop_then(container, STOP_TO_REMOVE, container->config.stopTimeout,
                                     remove_after_end, done, userdata);
                 return;
         }

@@ -25,7 +25,7 @@
 static const char *cgroups_path(Container *container, RuntimeConfig *config) {
         return container->engine->runtime->systemd_cgroup
                        ? arena_printf(&config->arena, "machine.slice:selkie:%s", container->id)
-                       : arena_printf(&config->arena, "/selkie/%s", container->id);
+                       : arena_printf(&config->arena, CGROUP_PARENT "/%s", container->id);
 }
 
 void spec_fill_mounts(_unused_ Container *container, RuntimeConfig *config) {

@@ -79,7 +79,13 @@ static void on_ended(ContainerWaiter *waiter, bool is_removed, int exit_code) {
         stop_unref(stop);
 }
 
-static void on_arm(LoopTask *task);
+/* Unless the end came first. */
+static void give_up(Stop *stop, const Error *err) {
+        if (container_wait_cancel(stop->container, &stop->waiter)) {
+                finish(stop, err);
+                stop_unref(stop); /* the waiter's */
+        }
+}
 
 static void on_kill(PoolTask *task) {
         Stop *stop = container_of(task, Stop, kill);
@@ -93,11 +99,8 @@ static void on_kill(PoolTask *task) {
                         r = container_signal_locked(container, SIGKILL, &err);
                 container_unlock(container);
                 /* One that has just ended by itself is no failure: the waiter hears of it. */
-                if (r < 0 && err.kind != ERR_NOT_RUNNING &&
-                    container_wait_cancel(container, &stop->waiter)) {
-                        finish(stop, &err);
-                        stop_unref(stop); /* the waiter's */
-                }
+                if (r < 0 && err.kind != ERR_NOT_RUNNING)
+                        give_up(stop, &err);
         }
         loop_post(container->engine->loop, &stop->arm);
 }
@@ -117,10 +120,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         error_set(&err, ERR_TIMEOUT, stop->container->id,
                   "container %s did not end %d seconds after SIGKILL", stop->container->id,
                   KILL_PATIENCE_S);
-        if (container_wait_cancel(stop->container, &stop->waiter)) {
-                finish(stop, &err);
-                stop_unref(stop); /* the waiter's */
-        }
+        give_up(stop, &err);
         stop_unref(stop);
         return 0;
 }
@@ -130,11 +130,18 @@ static void on_arm(LoopTask *task) {
         Stop *stop = container_of(task, Stop, arm);
         int64_t seconds = stop->is_killing ? KILL_PATIENCE_S : stop->timeout_s;
         uint64_t usec = (uint64_t)seconds * 1000000;
+        Error err = ERROR_INIT;
 
-        if (!atomic_load(&stop->is_done) &&
-            sd_event_add_time_relative(loop_event(stop->container->engine->loop), &stop->timer,
-                                       CLOCK_MONOTONIC, usec, 0, on_timer, stop) >= 0)
-                return;
+        if (!atomic_load(&stop->is_done)) {
+                int r = sd_event_add_time_relative(loop_event(stop->container->engine->loop),
+                                                   &stop->timer, CLOCK_MONOTONIC, usec, 0, on_timer,
+                                                   stop);
+                if (r >= 0)
+                        return;
+                error_errno(&err, ERR_IO, -r, stop->container->id,
+                            "cannot time the stop of container %s", stop->container->id);
+                give_up(stop, &err);
+        }
         stop_unref(stop);
 }
 
@@ -160,27 +167,48 @@ static int begin_locked(Stop *stop, int signal, Error *err) {
         return 0;
 }
 
-static void stop_begin(Container *container, int64_t timeout_s, bool may_be_paused,
-                       ContainerDone done, void *userdata) {
-        Error err = ERROR_INIT;
-        int r = 0;
-
-        if (container_lock(container, &err) < 0) {
-                done(container, &err, userdata);
-                return;
+/* What there is to do: nothing (0), a stop (1), or to refuse (< 0). */
+static int look(const Container *container, StopPurpose purpose, Error *err) {
+        switch (container->run.status) {
+        case CONTAINER_CONFIGURED:
+                if (purpose != STOP_ONLY)
+                        return 0;
+                return error_set(err, ERR_STATE, container->id,
+                                 "can only stop created, running, or stopped containers: container "
+                                 "state improper");
+        case CONTAINER_CREATED:
+                return purpose != STOP_TO_START;
+        case CONTAINER_RUNNING:
+                return 1;
+        case CONTAINER_PAUSED:
+                if (purpose == STOP_TO_REMOVE)
+                        return 1;
+                return error_set(err, ERR_STATE, container->id, "%s: container state improper",
+                                 purpose == STOP_TO_START
+                                         ? "unable to restart a container in a paused or unknown "
+                                           "state"
+                                         : "can only stop created, running, or stopped containers");
+        case CONTAINER_STOPPED:
+        case CONTAINER_EXITED:
+        case _CONTAINER_STATUS_MAX:
+                break;
         }
-        ContainerStatus status = container->run.status;
-        bool has_ended = status == CONTAINER_STOPPED || status == CONTAINER_EXITED;
-        if (status == CONTAINER_CONFIGURED || (status == CONTAINER_PAUSED && !may_be_paused))
-                r = error_set(&err, ERR_STATE, container->id,
-                              "can only stop created, running, or stopped containers: container "
-                              "state improper");
-        if (r < 0 || has_ended) {
+        return 0;
+}
+
+/* 1: on the way, @done will be called; 0: there was nothing to stop; < 0: error. */
+static int stop_begin(Container *container, StopPurpose purpose, int64_t timeout_s,
+                      ContainerDone done, void *userdata, Error *err) {
+        if (container_enter(container, err) < 0)
+                return -1;
+
+        int r = look(container, purpose, err);
+        if (r >= 0 && purpose == STOP_TO_REMOVE)
+                container->is_leaving = true;
+        if (r <= 0) {
                 container_unlock(container);
-                done(container, r < 0 ? &err : NULL, userdata);
-                return;
+                return r;
         }
-
         Stop *stop = xnew(Stop, 1);
         *stop = (Stop){
                 .refs = 1,
@@ -195,17 +223,20 @@ static void stop_begin(Container *container, int64_t timeout_s, bool may_be_paus
         };
         list_init(&stop->waiter.link);
         /* A created container runs no user code that could care about a gentle signal. */
-        bool kills = timeout_s == 0 || status != CONTAINER_RUNNING;
-        r = begin_locked(stop, kills ? SIGKILL : (int)container->config.stopSignal, &err);
+        bool kills = timeout_s == 0 || container->run.status != CONTAINER_RUNNING;
+        r = begin_locked(stop, kills ? SIGKILL : (int)container->config.stopSignal, err);
         container_unlock(container);
-        if (r < 0)
-                done(container, &err, userdata);
         stop_unref(stop);
+        return r < 0 ? r : 1;
 }
 
 void container_stop_begin(Container *container, int64_t timeout_s, ContainerDone done,
                           void *userdata) {
-        stop_begin(container, timeout_s, false, done, userdata);
+        Error err = ERROR_INIT;
+
+        int r = stop_begin(container, STOP_ONLY, timeout_s, done, userdata, &err);
+        if (r <= 0)
+                done(container, r < 0 ? &err : NULL, userdata);
 }
 
 /* --- what begins with a stop ----------------------------------------------------------------- */
@@ -219,31 +250,39 @@ typedef struct Sequel {
         void *userdata;
 } Sequel;
 
-static void run_sequel(PoolTask *task) {
-        Sequel *sequel = container_of(task, Sequel, task);
-        Error err = ERROR_INIT;
+/* Runs what follows, or with @err hears why it does not; says so, and is over. */
+static void sequel_end(Sequel *sequel, const Error *err) {
+        Error failure = ERROR_INIT;
 
-        int r = sequel->then(sequel->container, &err);
-        sequel->done(sequel->container, r < 0 ? &err : NULL, sequel->userdata);
+        if (err)
+                failure = *err;
+        else
+                (void)sequel->then(sequel->container, &failure);
+        bool has_failed = failure.kind != ERR_NONE;
+        if (has_failed)
+                sequel->container->is_leaving = false;
+        sequel->done(sequel->container, has_failed ? &failure : NULL, sequel->userdata);
         container_unref(sequel->container);
         free(sequel);
+}
+
+static void run_sequel(PoolTask *task) {
+        sequel_end(container_of(task, Sequel, task), NULL);
 }
 
 static void on_stopped(Container *container, const Error *err, void *userdata) {
         Sequel *sequel = userdata;
 
-        if (!err) {
+        if (err)
+                sequel_end(sequel, err);
+        else
                 pool_submit(container->engine->pool, &sequel->task);
-                return;
-        }
-        sequel->done(container, err, sequel->userdata);
-        container_unref(sequel->container);
-        free(sequel);
 }
 
-void container_stop_then(Container *container, int64_t timeout_s,
+void container_stop_then(Container *container, StopPurpose purpose, int64_t timeout_s,
                          int (*then)(Container *container, Error *err), ContainerDone done,
                          void *userdata) {
+        Error err = ERROR_INIT;
         Sequel *sequel = xnew(Sequel, 1);
 
         *sequel = (Sequel){ .task = { .run = run_sequel },
@@ -251,22 +290,12 @@ void container_stop_then(Container *container, int64_t timeout_s,
                             .then = then,
                             .done = done,
                             .userdata = userdata };
-        stop_begin(container, timeout_s, true, on_stopped, sequel);
+        int r = stop_begin(container, purpose, timeout_s, on_stopped, sequel, &err);
+        if (r <= 0)
+                sequel_end(sequel, r < 0 ? &err : NULL);
 }
 
 void container_restart_begin(Container *container, int64_t timeout_s, ContainerDone done,
                              void *userdata) {
-        Error err = ERROR_INIT;
-        ContainerStatus status = container_run(container).status;
-
-        if (status == CONTAINER_RUNNING) {
-                container_stop_then(container, timeout_s, container_start, done, userdata);
-                return;
-        }
-        int r = status == CONTAINER_PAUSED
-                        ? error_set(&err, ERR_STATE, container->id,
-                                    "unable to restart a container in a paused or unknown state: "
-                                    "container state improper")
-                        : container_start(container, &err);
-        done(container, r < 0 ? &err : NULL, userdata);
+        container_stop_then(container, STOP_TO_START, timeout_s, container_start, done, userdata);
 }

@@ -238,9 +238,7 @@ static int find_by_id(Store *store, const char *name, StoreImage **ret, Error *e
                 return 1;
         if (cause.kind == ERR_NOT_FOUND || cause.kind == ERR_IMAGE_NOT_FOUND)
                 return 0;
-        if (err)
-                *err = cause;
-        return -1;
+        return error_copy(err, &cause);
 }
 
 int image_lookup(ImageCatalog *catalog, const char *name, ImageMatch *ret, Error *err) {

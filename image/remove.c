@@ -94,7 +94,5 @@ int image_remove(ImageCatalog *catalog, const ImageRemovePlan *plan, Error *err)
                 return error_set(err, ERR_IN_USE, plan->id,
                                  "could not remove image %s as it is being used by container %s",
                                  plan->id, cause.subject);
-        if (err)
-                *err = cause;
-        return -1;
+        return error_copy(err, &cause);
 }

@@ -2,9 +2,8 @@
 
 /*
  * conmon renames the finished exit file into place, so its name appears with its whole content. The
- * pidfd of a monitor becomes readable when it ends, which is after it wrote the file: then, unless
- * the file was reported already and may be cleaned up by now, it is looked for once more, so that
- * an event that inotify dropped is not lost either.
+ * pidfd of a monitor becomes readable when it ends, which is after it wrote the file: that end is
+ * told too, so that neither a killed monitor nor an event that inotify dropped is missed.
  */
 
 #include "runtime/exits.h"
@@ -19,7 +18,6 @@
 
 #include "base/fd.h"
 #include "base/list.h"
-#include "base/map.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/timestamp.h"
@@ -34,10 +32,9 @@ struct ExitWatch {
         Loop *loop;
         char *exits_dir;
         sd_event_source *inotify_source;
-        void (*on_exit)(const ExitEvent *event, void *userdata);
+        void (*on_exit)(const char *id, void *userdata);
         void *userdata;
-        List monitors; /* loop thread only, as the next */
-        Map by_id;     /* of each container the monitor added last */
+        List monitors; /* loop thread only */
 };
 
 /* One watched process; begun on any thread, from then on the loop's. */
@@ -48,21 +45,17 @@ typedef struct Monitor {
         char *id;
         int pidfd;
         sd_event_source *source;
-        bool is_reported; /* its exit file */
 } Monitor;
 
 static void watch_unref(ExitWatch *watch) {
         if (--watch->references > 0)
                 return;
-        map_done(&watch->by_id);
         free(watch->exits_dir);
         free(watch);
 }
 
 static Monitor *monitor_free(Monitor *monitor) {
         list_remove(&monitor->link);
-        if (map_get(&monitor->watch->by_id, monitor->id) == monitor)
-                (void)map_remove(&monitor->watch->by_id, monitor->id);
         sd_event_source_disable_unref(monitor->source);
         (void)fd_close(monitor->pidfd);
         free(monitor->id);
@@ -95,19 +88,6 @@ int exit_read(const char *exits_dir, const char *id, int *ret_code, int64_t *ret
         return 1;
 }
 
-/* Reports what the file says, or if there is none, and the monitor is gone, that. */
-static void report(ExitWatch *watch, const char *id, bool is_monitor_gone) {
-        ExitEvent event = { .id = id };
-        Monitor *monitor = map_get(&watch->by_id, id);
-
-        event.has_file =
-                exit_read(watch->exits_dir, id, &event.exit_code, &event.finished_ns, NULL) > 0;
-        if (event.has_file && monitor)
-                monitor->is_reported = true;
-        if (event.has_file || is_monitor_gone)
-                watch->on_exit(&event, watch->userdata);
-}
-
 static int on_inotify(_unused_ sd_event_source *source, const struct inotify_event *event,
                       void *userdata) {
         ExitWatch *watch = userdata;
@@ -115,14 +95,13 @@ static int on_inotify(_unused_ sd_event_source *source, const struct inotify_eve
         if (event->mask & IN_Q_OVERFLOW)
                 exit_watch_scan(watch);
         else if (event->len > 0 && text_is_hex(event->name))
-                report(watch, event->name, false);
+                watch->on_exit(event->name, watch->userdata);
         return 0;
 }
 
 /* sd-event's own inotify sources read in a burst and keep their order. */
 int exit_watch_new(ExitWatch **ret, Loop *loop, const char *exits_dir,
-                   void (*on_exit)(const ExitEvent *event, void *userdata), void *userdata,
-                   Error *err) {
+                   void (*on_exit)(const char *id, void *userdata), void *userdata, Error *err) {
         _cleanup_(exit_watch_freep)
         ExitWatch *watch = xnew(ExitWatch, 1);
 
@@ -136,7 +115,7 @@ int exit_watch_new(ExitWatch **ret, Loop *loop, const char *exits_dir,
         if (r < 0)
                 return error_errno(err, ERR_IO, -r, exits_dir, "cannot make %s", exits_dir);
         r = sd_event_add_inotify(loop_event(loop), &watch->inotify_source, exits_dir,
-                                 IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR, on_inotify, watch);
+                                 IN_MOVED_TO | IN_ONLYDIR, on_inotify, watch);
         if (r < 0)
                 return error_errno(err, ERR_IO, -r, exits_dir, "cannot watch %s", exits_dir);
         *ret = TAKE_PTR(watch);
@@ -161,7 +140,7 @@ void exit_watch_scan(ExitWatch *watch) {
                 return;
         for (struct dirent *entry; (entry = readdir(folder));)
                 if (text_is_hex(entry->d_name))
-                        report(watch, entry->d_name, false);
+                        watch->on_exit(entry->d_name, watch->userdata);
         closedir(folder);
 }
 
@@ -169,8 +148,7 @@ static int on_monitor_end(_unused_ sd_event_source *source, _unused_ int fd,
                           _unused_ uint32_t revents, void *userdata) {
         Monitor *monitor = userdata;
 
-        if (!monitor->is_reported)
-                report(monitor->watch, monitor->id, true);
+        monitor->watch->on_exit(monitor->id, monitor->watch->userdata);
         monitor_free(monitor);
         return 0;
 }
@@ -183,7 +161,6 @@ static void add_monitor(LoopTask *task) {
                 monitor_free(monitor);
         } else {
                 list_append(&watch->monitors, &monitor->link);
-                (void)map_put(&watch->by_id, monitor->id, monitor);
                 if (sd_event_add_io(loop_event(watch->loop), &monitor->source, monitor->pidfd,
                                     EPOLLIN, on_monitor_end, monitor) < 0)
                         monitor_free(monitor); /* the exit file is still watched */

@@ -11,20 +11,14 @@
 
 typedef struct ExitWatch ExitWatch;
 
-typedef struct ExitEvent {
-        const char *id;
-        bool has_file;       /* false: the monitor died without writing one */
-        int exit_code;       /* as conmon wrote it: 128 + N for a signal */
-        int64_t finished_ns; /* mtime of the file */
-} ExitEvent;
-
 /**
  * exit_watch_new() - watch the directory (made when missing)
- * @on_exit: called on the loop thread, once per exit file that appears
+ * @on_exit: called on the loop thread when a container may have ended: its exit file appeared, or
+ *           its monitor ended. So mostly twice for one end, and it may have been started anew by
+ *           then: the receiver looks (exit_read()).
  */
 int exit_watch_new(ExitWatch **ret, Loop *loop, const char *exits_dir,
-                   void (*on_exit)(const ExitEvent *event, void *userdata), void *userdata,
-                   Error *err);
+                   void (*on_exit)(const char *id, void *userdata), void *userdata, Error *err);
 ExitWatch *exit_watch_free(ExitWatch *watch);
 DEFINE_CLEANUP(ExitWatch, exit_watch_free);
 
@@ -34,15 +28,16 @@ DEFINE_CLEANUP(ExitWatch, exit_watch_free);
  */
 void exit_watch_scan(ExitWatch *watch);
 
-/**
- * exit_watch_add_monitor() - also watch a conmon process; any thread
- *
- * When it ends, the exit file is looked for first; only if there is none, on_exit runs with
- * has_file false. Forgets the process by itself.
- */
+/** exit_watch_add_monitor() - also watch a conmon process, until it ends; any thread */
 int exit_watch_add_monitor(ExitWatch *watch, const char *id, pid_t monitor_pid,
                            uint64_t monitor_start, Error *err);
 
-/** exit_read() - the exit file of one container; 1: read, 0: there is none, < 0: error */
+/**
+ * exit_read() - the exit file of one container
+ * @ret_code:        as conmon wrote it: 128 + N for a signal
+ * @ret_finished_ns: mtime of the file
+ *
+ * 1: read, 0: there is none, < 0: ERR_CORRUPT (it holds no number, and never will), ERR_IO.
+ */
 int exit_read(const char *exits_dir, const char *id, int *ret_code, int64_t *ret_finished_ns,
               Error *err);

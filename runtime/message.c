@@ -6,27 +6,8 @@
 
 #include "base/text.h"
 
-/* Bytes of the UTF-8 character at @s, at least 1; *ret_ok: whether it is one. */
-static size_t character_size(const char *s, size_t left, bool *ret_ok) {
-        for (size_t n = 1; n <= 4 && n <= left; n++)
-                if (text_is_utf8(s, n)) {
-                        *ret_ok = true;
-                        return n;
-                }
-        *ret_ok = false;
-        return 1;
-}
-
 void message_clean(Buffer *text) {
-        for (size_t i = 0; i < text->size;) {
-                bool is_ok;
-                size_t n = character_size(text->data + i, text->size - i, &is_ok);
-                if (!is_ok)
-                        text->data[i] = '?';
-                else if (n == 1 && ((unsigned char)text->data[i] < ' ' || text->data[i] == 0x7f))
-                        text->data[i] = ' ';
-                i += n;
-        }
+        text_make_line(text->data, text->size);
         buffer_append_byte(text, '\0');
         if (buffer_failed(text))
                 return;

@@ -252,12 +252,15 @@ static int read_result(const MonitorStart *start, const char *id, pid_t pid, Mon
                                    start->pid_file);
         result.monitor_pid = (pid_t)monitor_pid;
         r = process_start_time(result.monitor_pid, &result.monitor_start);
-        if (r < 0)
+        if (r == -ESRCH)
                 return error_set(err, ERR_RUNTIME, id, "conmon ended right after the create");
-        r = process_start_time(pid, &result.pid_start);
-        if (r < 0)
+        if (r == 0)
+                r = process_start_time(pid, &result.pid_start);
+        if (r == -ESRCH)
                 return error_set(err, ERR_RUNTIME, id,
                                  "the container's process ended before it was started");
+        if (r < 0)
+                return error_errno(err, ERR_IO, -r, id, "cannot see the container's processes");
         *ret = result;
         return 0;
 }
@@ -322,9 +325,7 @@ int monitor_create(const Runtime *runtime, const MonitorOptions *options, Monito
         monitor_clean(runtime, options->id, options->bundle, options->run_dir);
         if (options->conmon_pidfile)
                 (void)unlink(options->conmon_pidfile);
-        if (err)
-                *err = error;
-        return -1;
+        return error_copy(err, &error);
 }
 
 bool monitor_saw_oom(const char *bundle) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/process.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -32,18 +33,42 @@ static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start) {
         return 0;
 }
 
-int process_start_time(pid_t pid, uint64_t *ret) {
-        char state;
+static uint64_t boot;
 
-        return read_stat(pid, &state, ret);
+/* The first 16 digits of a random UUID: 60 random bits, the rest is fixed. */
+static void read_boot(void) {
+        char text[40] = "";
+        _cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0 || fd_read_full(fd, text, sizeof(text) - 1) < 0)
+                return; /* then only the ticks tell */
+        for (const char *p = text, *end = text + 18; p < end; p++)
+                if (*p != '-')
+                        boot = boot << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
 }
 
-bool process_is_same(pid_t pid, uint64_t start) {
-        uint64_t now_start = 0;
-        char state = 'X';
+int process_start_time(pid_t pid, uint64_t *ret) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        uint64_t ticks;
+        char state;
 
-        return pid > 0 && read_stat(pid, &state, &now_start) == 0 && now_start == start &&
-               state != 'Z' && state != 'X';
+        (void)pthread_once(&once, read_boot);
+        int r = read_stat(pid, &state, &ticks);
+        if (r < 0)
+                return r;
+        if (state == 'Z' || state == 'X')
+                return -ESRCH;
+        *ret = (ticks ^ boot) & INT64_MAX; /* state.db keeps it signed */
+        return 0;
+}
+
+int process_is_same(pid_t pid, uint64_t start) {
+        uint64_t now_start;
+
+        if (pid <= 0)
+                return 0;
+        int r = process_start_time(pid, &now_start);
+        return r == -ESRCH ? 0 : r < 0 ? r : now_start == start;
 }
 
 int process_open(pid_t pid, uint64_t start) {
@@ -52,7 +77,18 @@ int process_open(pid_t pid, uint64_t start) {
         _cleanup_close_ int pidfd = pidfd_open(pid, 0);
         if (pidfd < 0)
                 return -errno;
-        if (!process_is_same(pid, start))
-                return -ESRCH;
+        int r = process_is_same(pid, start);
+        if (r <= 0)
+                return r < 0 ? r : -ESRCH;
         return TAKE_FD(pidfd);
+}
+
+int process_signal(pid_t pid, uint64_t start, int signal) {
+        int pidfd = process_open(pid, start);
+
+        if (pidfd < 0)
+                return pidfd;
+        int r = pidfd_send_signal(pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+        (void)fd_close(pidfd);
+        return r;
 }

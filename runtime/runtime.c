@@ -173,7 +173,7 @@ Runtime *runtime_free(Runtime *runtime) {
 
 /* Without a log file, both runtimes write their JSON log lines to stderr: one stream to look at. */
 static int run_verb(const Runtime *runtime, const char *id, const char *verb, const char *argument,
-                    const char *after_id, Buffer *output, Error *err) {
+                    Buffer *output, Error *err) {
         _cleanup_free_ char *root = xasprintf("--root=%s", runtime->state_dir);
         const char *argv[12];
         size_t n = 0;
@@ -187,8 +187,6 @@ static int run_verb(const Runtime *runtime, const char *id, const char *verb, co
         if (argument)
                 argv[n++] = argument;
         argv[n++] = id;
-        if (after_id)
-                argv[n++] = after_id;
         argv[n] = NULL;
 
         SpawnOptions options = SPAWN_OPTIONS_INIT;
@@ -212,40 +210,30 @@ int runtime_start(const Runtime *runtime, const char *id, Error *err) {
 
         if (exec_fifo_release(runtime->name, runtime->state_dir, id, &hold_fd))
                 return 0;
-        return run_verb(runtime, id, "start", NULL, NULL, &output, err);
+        return run_verb(runtime, id, "start", NULL, &output, err);
 }
 
 /* A verb that needs a living process: ERR_NOT_RUNNING when it has ended. */
-static int run_on_living(const Runtime *runtime, const char *id, const char *verb,
-                         const char *after_id, Error *err) {
+static int run_on_living(const Runtime *runtime, const char *id, const char *verb, Error *err) {
         _cleanup_buffer_ Buffer output = BUFFER_INIT;
         Error error = ERROR_INIT;
 
-        if (run_verb(runtime, id, verb, NULL, after_id, &output, &error) == 0)
+        if (run_verb(runtime, id, verb, NULL, &output, &error) == 0)
                 return 0;
         /* Whether it ended before that is a question of state, not of the runtime's words. */
         RuntimeStatus status = RUNTIME_STATUS_CREATED;
         if (error.kind == ERR_RUNTIME && runtime_state(runtime, id, &status, NULL, NULL) == 0 &&
             (status == RUNTIME_STATUS_STOPPED || status == RUNTIME_STATUS_UNKNOWN))
                 error.kind = ERR_NOT_RUNNING;
-        if (err)
-                *err = error;
-        return -1;
+        return error_copy(err, &error);
 }
 
 int runtime_pause(const Runtime *runtime, const char *id, Error *err) {
-        return run_on_living(runtime, id, "pause", NULL, err);
+        return run_on_living(runtime, id, "pause", err);
 }
 
 int runtime_resume(const Runtime *runtime, const char *id, Error *err) {
-        return run_on_living(runtime, id, "resume", NULL, err);
-}
-
-int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err) {
-        char number[16];
-
-        (void)snprintf(number, sizeof(number), "%d", signal);
-        return run_on_living(runtime, id, "kill", number, err);
+        return run_on_living(runtime, id, "resume", err);
 }
 
 /*
@@ -262,7 +250,7 @@ int runtime_delete(const Runtime *runtime, const char *id, bool force, Error *er
         _cleanup_buffer_ Buffer output = BUFFER_INIT;
         Error error = ERROR_INIT;
 
-        if (run_verb(runtime, id, "delete", force ? "--force" : NULL, NULL, &output, &error) == 0) {
+        if (run_verb(runtime, id, "delete", force ? "--force" : NULL, &output, &error) == 0) {
                 remove_plain_folder(id);
                 return 0;
         }
@@ -270,9 +258,7 @@ int runtime_delete(const Runtime *runtime, const char *id, bool force, Error *er
         if (error.kind == ERR_RUNTIME && runtime_state(runtime, id, &status, NULL, NULL) == 0 &&
             status == RUNTIME_STATUS_UNKNOWN)
                 return 0;
-        if (err)
-                *err = error;
-        return -1;
+        return error_copy(err, &error);
 }
 
 /*
@@ -304,11 +290,9 @@ int runtime_state(const Runtime *runtime, const char *id, RuntimeStatus *ret, pi
         _cleanup_buffer_ Buffer output = BUFFER_INIT;
         Error error = ERROR_INIT;
 
-        if (run_verb(runtime, id, "state", NULL, NULL, &output, &error) < 0) {
+        if (run_verb(runtime, id, "state", NULL, &output, &error) < 0) {
                 if (error.kind != ERR_RUNTIME || !says_unknown(&error)) {
-                        if (err)
-                                *err = error;
-                        return -1;
+                        return error_copy(err, &error);
                 }
                 *ret = RUNTIME_STATUS_UNKNOWN;
                 if (ret_pid)

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * The OCI runtime (crun, runc) as a program: chosen once, then one short process per verb.
+ * The OCI runtime (crun, runc) as a program: chosen once, then one short process per verb. Signals
+ * need no verb: process_signal() sends them to the init process.
  *
  * Its own words reach the caller: on failure the message of its JSON log, else its stderr, becomes
  * the error's text (ERR_RUNTIME, subject = container id). Blocking; worker threads only.
@@ -13,7 +14,7 @@
 #include "base/error.h"
 #include "runtime/cgroup.h"
 
-#define RUNTIME_VERB_TIMEOUT_MS (60 * 1000) /* start, kill, pause, resume, delete, state */
+#define RUNTIME_VERB_TIMEOUT_MS (60 * 1000) /* start, pause, resume, delete, state */
 #define RUNTIME_OUTPUT_MAX      (64 * 1024) /* bytes of a verb's output that are looked at */
 
 typedef struct Runtime {
@@ -65,13 +66,10 @@ DEFINE_CLEANUP(Runtime, runtime_free);
  * do it.
  */
 int runtime_start(const Runtime *runtime, const char *id, Error *err);
-/*
- * These want a living container: ERR_NOT_RUNNING when it has ended, whether or not anybody has
- * noticed yet.
- */
 
-/** runtime_kill() - signal the container's init */
-int runtime_kill(const Runtime *runtime, const char *id, int signal, Error *err);
+/**
+ * runtime_pause(), runtime_resume() - ERR_NOT_RUNNING when it has ended, be it noticed or not
+ */
 int runtime_pause(const Runtime *runtime, const char *id, Error *err);
 int runtime_resume(const Runtime *runtime, const char *id, Error *err);
 

@@ -48,6 +48,7 @@ typedef enum ContainerIntent {
         CONTAINER_INTENT_START =
                 2, /* mounts, conmon, runtime state may exist: look and take over or undo */
         CONTAINER_INTENT_REMOVE = 3, /* hidden from clients: finish */
+        CONTAINER_INTENT_FREEZE = 4, /* paused or not: look */
         _CONTAINER_INTENT_MAX,
 } ContainerIntent;
 
