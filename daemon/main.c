@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "daemon/daemon.h"
 #include "daemon/version.h"
@@ -19,6 +20,17 @@ static void tune_heap(void) {
         (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 }
 
+/* Each connection, container and call takes some; select(), for which 1024 is the usual limit, is
+ * not used here, and containers get limits of their own. */
+static void raise_file_limit(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+                limit.rlim_cur = limit.rlim_max;
+                (void)setrlimit(RLIMIT_NOFILE, &limit);
+        }
+}
+
 int main(int argc, char **argv) {
         _cleanup_(daemon_closep)
         Daemon *daemon = NULL;
@@ -26,7 +38,7 @@ int main(int argc, char **argv) {
         Options options;
 
         if (options_parse(argc, argv, &options, &err) < 0) {
-                fprintf(stderr, "selkied: %s\n", err.text);
+                log_error("%s", err.text);
                 return 2;
         }
         if (options.wants_help) {
@@ -39,6 +51,7 @@ int main(int argc, char **argv) {
         }
 
         tune_heap();
+        raise_file_limit();
         log_set_level(options.log_level);
         (void)signal(SIGPIPE, SIG_IGN);
         if (daemon_open(&daemon, &options) < 0)

@@ -146,7 +146,7 @@ static int take_over_locked(Container *container, RuntimeStatus status, pid_t pi
         return 1;
 }
 
-/* 1: this start came to its end already, and that is recorded now; 0: nothing says so; < 0: error */
+/* 1: this start has come to its end, and that is recorded now; 0: nothing says so; < 0: error */
 static int record_end_locked(Container *container, Error *err) {
         int64_t finished_ns;
         int exit_code;

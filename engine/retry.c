@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What fails for a reason that passes (no descriptors, no space, a mount that is busy, a runtime that
- * is replaced right now) is tried again: after some seconds, then ever less often. Also sooner, when
- * a call wants the container: container_lock() repairs first.
+ * What fails for a reason that passes (no descriptors, no space, a mount that is busy, a runtime
+ * that is replaced right now) is tried again: after some seconds, then ever less often. Also
+ * sooner, when a call wants the container: container_lock() repairs first.
  */
 
 #include "engine/object.h"

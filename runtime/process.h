@@ -34,5 +34,5 @@ int process_is_same(pid_t pid, uint64_t start);
  */
 int process_open(pid_t pid, uint64_t start);
 
-/** process_signal() - send a signal to the process that began at @start; errors as process_open() */
+/** process_signal() - signal the process that began at @start; errors as process_open() */
 int process_signal(pid_t pid, uint64_t start, int signal);
