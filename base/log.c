@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 #define LINE_MAX_BYTES 2048
 
 static const char *const level_names[_LOG_LEVEL_MAX] = { "error", "warning", "info", "debug" };
@@ -66,9 +68,7 @@ void log_write(LogLevel level, const char *fmt, ...) {
         if (n < 0)
                 return;
         size_t size = strlen(line);
-        for (char *p = line + start; *p; p++)
-                if ((unsigned char)*p < 0x20 || *p == 0x7f)
-                        *p = *p == '\n' || *p == '\t' ? ' ' : '?';
+        text_make_line(line + start, size - (size_t)start);
         line[size++] = '\n';
         (void)!write(STDERR_FILENO, line, size); /* if this fails there is nowhere left to say it */
         errno = saved_errno;

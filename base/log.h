@@ -5,7 +5,7 @@
  * One line per event on stderr, in journald's form when stderr is the journal.
  *
  * Only api/ and daemon/ log failures, once; libraries stay at debug. A line is written with one
- * write(), so lines of threads never mix. Control bytes of logged text are escaped.
+ * write(), so lines of threads never mix. Control characters in it become spaces.
  */
 
 #include "base/memory.h"

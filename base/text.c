@@ -49,6 +49,27 @@ bool text_is_utf8(const char *s, size_t size) {
         return true;
 }
 
+static bool is_control(char c) {
+        return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+bool text_is_line(const char *s) {
+        for (const char *p = s; *p; p++)
+                if (is_control(*p))
+                        return false;
+        return text_is_utf8(s, strlen(s));
+}
+
+void text_make_line(char *s, size_t size) {
+        for (size_t i = 0, n; i<size; i += n> 0 ? n : 1) {
+                n = text_utf8_length(s + i, size - i);
+                if (n == 0)
+                        s[i] = '?';
+                else if (is_control(s[i]))
+                        s[i] = ' ';
+        }
+}
+
 bool text_is_hex(const char *s) {
         return *s && s[strspn(s, "0123456789abcdef")] == '\0';
 }

@@ -31,6 +31,12 @@ bool text_is_utf8(const char *s, size_t size);
 /** text_utf8_length() - bytes of the well-formed UTF-8 sequence that @s begins with, or 0 */
 size_t text_utf8_length(const char *s, size_t size);
 
+/** text_is_line() - well-formed UTF-8 without control characters: can be shown within one line */
+bool text_is_line(const char *s);
+
+/** text_make_line() - put a space for each control character, and ? for what is not UTF-8 */
+void text_make_line(char *s, size_t size);
+
 /** text_is_hex() - @s is one or more lower-case hex digits and nothing else */
 bool text_is_hex(const char *s);
 

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
+#include "varlink/address.h"
+
 #define IDLE_TIMEOUT_MAX_S (366 * 24 * 3600)
 
 enum {
@@ -66,11 +69,31 @@ static int parse_directory(const char *name, const char *text, const char **ret,
         return 0;
 }
 
+/* Only a socket of this host: whoever reaches one of tcp: could do here what root can. */
+static int parse_address(const char *text, const char **ret, Error *err) {
+        _cleanup_varlink_address_ VarlinkAddress address = VARLINK_ADDRESS_INIT;
+
+        int r = varlink_address_parse(text, &address);
+        if (r == -ENAMETOOLONG)
+                return error_set(err, ERR_INVALID, "--address",
+                                 "the value of --address is longer than an address can be");
+        if (r < 0 && r != -EINVAL)
+                return error_errno(err, ERR_INVALID, -r, "--address", "cannot read --address");
+        if (r < 0 ||
+            (address.kind != VARLINK_ADDRESS_FILE && address.kind != VARLINK_ADDRESS_ABSTRACT))
+                return error_set(err, ERR_INVALID, "--address",
+                                 "--address wants unix:PATH or unix:@NAME, not \"%s\"", text);
+        if (address.kind == VARLINK_ADDRESS_FILE && address.name[0] != '/')
+                return error_set(err, ERR_INVALID, "--address",
+                                 "--address wants an absolute path, not \"%s\"", address.name);
+        *ret = text;
+        return 0;
+}
+
 static int take_option(int option, const char *value, Options *options, Error *err) {
         switch (option) {
         case OPTION_ADDRESS:
-                options->address = value;
-                return 0;
+                return parse_address(value, &options->address, err);
         case OPTION_ROOT:
                 return parse_directory("--root", value, &options->graph_root, err);
         case OPTION_RUNROOT:
@@ -107,6 +130,11 @@ int options_parse(int argc, char **argv, Options *ret, Error *err) {
                 if (option == '?')
                         return error_set(err, ERR_INVALID, argv[optind - 1],
                                          "unknown option %s; --help lists them", argv[optind - 1]);
+                if (optarg && !text_is_line(optarg))
+                        return error_set(err, ERR_INVALID, argv[optind - 1],
+                                         "the value of an option must be UTF-8 without control "
+                                         "characters, unlike \"%s\"",
+                                         optarg);
                 if (take_option(option, optarg, &options, err) < 0)
                         return -1;
         }

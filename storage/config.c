@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/config.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/text.h"
 #include "base/toml.h"
 
 #define SYSTEM_FILE  "/etc/containers/storage.conf"
@@ -240,22 +239,34 @@ static int set_defaults(StoreConfig *config, bool is_root, Error *err) {
         return 0;
 }
 
-/* A root of the command line is relative to where the command was given. */
-static int set_root(char **root, const char *path, Error *err) {
-        char folder[PATH_MAX];
-
-        if (!path)
-                return 0;
-        if (*path != '/' && !getcwd(folder, sizeof(folder)))
-                return error_errno(err, ERR_IO, errno, path, "cannot tell where %s is", path);
-        free(*root);
-        *root = *path == '/' ? xstrdup(path) : xasprintf("%s/%s", folder, path);
-        return 0;
-}
-
 static void drop_trailing_slashes(char *path) {
         for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; length--)
                 path[length - 1] = '\0';
+}
+
+/*
+ * Paths below a root go into JSON documents, and as arguments to conmon, which takes the path of a
+ * log to end at its first colon.
+ */
+static int finish_root(char *path, Error *err) {
+        drop_trailing_slashes(path);
+        if (*path != '/')
+                return error_set(err, ERR_INVALID, path, "\"%s\" is not an absolute path", path);
+        if (strlen(path) > STORE_ROOT_MAX)
+                return error_set(err, ERR_LIMIT, path,
+                                 "a path of the store is too long: %zu bytes, and %d may be",
+                                 strlen(path), STORE_ROOT_MAX);
+        if (!text_is_line(path))
+                return error_set(err, ERR_INVALID, path,
+                                 "a path of the store must be UTF-8 without control characters, "
+                                 "unlike \"%s\"",
+                                 path);
+        if (strchr(path, ':'))
+                return error_set(err, ERR_INVALID, path,
+                                 "a path of the store must not have a colon, where conmon would "
+                                 "cut that of a log: \"%s\"",
+                                 path);
+        return 0;
 }
 
 int store_config_load(StoreConfig *ret, const char *graph_root, const char *run_root, Error *err) {
@@ -272,12 +283,13 @@ int store_config_load(StoreConfig *ret, const char *graph_root, const char *run_
                 set_text(&config.driver, driver);
         if (config.driver && text_equal(config.driver, "overlay2"))
                 set_text(&config.driver, "overlay");
-        if (set_root(&config.graph_root, graph_root, err) < 0 ||
-            set_root(&config.run_root, run_root, err) < 0 ||
-            set_defaults(&config, is_root, err) < 0)
+        if (graph_root)
+                set_text(&config.graph_root, graph_root);
+        if (run_root)
+                set_text(&config.run_root, run_root);
+        if (set_defaults(&config, is_root, err) < 0 || finish_root(config.graph_root, err) < 0 ||
+            finish_root(config.run_root, err) < 0)
                 return -1;
-        drop_trailing_slashes(config.graph_root);
-        drop_trailing_slashes(config.run_root);
         *ret = config;
         config = (StoreConfig)STORE_CONFIG_INIT;
         return 0;

@@ -14,10 +14,16 @@
 
 #include "base/error.h"
 
+/*
+ * Bytes of a root's path, without slashes at its end. What is built on it has to fit where it goes:
+ * SQLite opens files whose path, with the ending of its log, has less than 512.
+ */
+#define STORE_ROOT_MAX 480
+
 typedef struct StoreConfig {
         char *driver;        /* as configured; "overlay" where nothing is */
-        char *graph_root;    /* absolute */
-        char *run_root;      /* absolute */
+        char *graph_root;    /* absolute, UTF-8, without control characters and colons */
+        char *run_root;      /* the same */
         char *mount_options; /* comma separated, e.g. "nodev"; NULL: none */
 } StoreConfig;
 
@@ -26,12 +32,13 @@ typedef struct StoreConfig {
 
 /**
  * store_config_load() - read the configuration of the user who runs this
- * @graph_root: from the command line, or NULL; made absolute, and so is @run_root
+ * @graph_root: from the command line, or NULL
  * @run_root:   the same
  * @ret:        written on success only; store_config_done() frees it
  *
- * Errors: ERR_INVALID with file, line and column, ERR_UNSUPPORTED (subject = the file or variable),
- * ERR_NOT_FOUND (the file that the environment names), ERR_LIMIT, ERR_IO.
+ * Errors: ERR_INVALID with file, line and column, or about a root, ERR_UNSUPPORTED (subject = the
+ * file or variable), ERR_NOT_FOUND (the file that the environment names), ERR_LIMIT (a file, or
+ * STORE_ROOT_MAX), ERR_IO.
  */
 int store_config_load(StoreConfig *ret, const char *graph_root, const char *run_root, Error *err);
 

@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -15,6 +16,8 @@ import pytest
 import scratch
 from engine import SELKIED, SLOWNESS, Engine
 from varlink import Connection
+
+STORE_ROOT_MAX = 480  # storage/config.h
 
 
 def run(*arguments, timeout=20, **kwargs):
@@ -89,16 +92,80 @@ def test_bad_options(options):
         assert words[0] in line or words[-1] in line, line
 
 
-def test_bad_address(options):
-    for address in (
+UNPRINTABLE = ["\udcff\udcfe", "a\nb", "a\x1b[31mb", "a\tb"]  # surrogates: bytes that are no UTF-8
+PATHS = ["root", "runroot", "address"]
+
+
+def path_option(name, path):
+    """One option that names a path, as flat() wants it."""
+    return {name: ("unix:" if name == "address" else "") + path}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
         "",
         "nosuch:x",
         "/no/scheme",
+        "UNIX:/tmp/x",
         "unix:",
+        "unix:@",
+        "unix:/tmp/",
+        "unix:/tmp/x;mode=0888",
+        "unix:/tmp/x;nosuch=1",
+        "unix:@" + "x" * 200,
+        "unix:/" + "x" * 5000,
+        "unix:relative",
+        "unix:./relative",
         "tcp:127.0.0.1:0",
-        "unix:/no/such/folder/s",
-    ):
-        one_clear_line(run(*flat(options, address=address)))
+        "tcp:[::1]:12345",
+        "exec:/bin/cat",
+        "vsock:1:2",
+    ],
+)
+def test_bad_address(options, address):
+    """Anything but a socket of this host is refused before anything is made."""
+    result = run(*flat(options, address=address))
+    assert "address" in one_clear_line(result) and result.returncode == 2
+    assert not os.path.exists(options["--root"])
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("text", UNPRINTABLE, ids=ascii)
+def test_path_that_is_no_line_of_text(options, name, text):
+    path = f"{options['--root']}-{text}"
+    one_clear_line(run(*flat(options, **path_option(name, path)), errors="surrogateescape"))
+    assert not os.path.exists(path)
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("path", ["", "relative", "./relative", "../relative"])
+def test_path_that_is_not_absolute(options, name, path):
+    line = one_clear_line(run(*flat(options, **path_option(name, path)), cwd="/"))
+    assert name in line and path in line
+
+
+@pytest.mark.parametrize("name", ["root", "runroot"])
+def test_longest_path(options, name):
+    """The longest that may be works to the end; one byte more is refused."""
+    path = options["--" + name] + "/"
+    path += "/".join("x" * 100 for _ in range(4)) + "/"
+    path += "y" * (STORE_ROOT_MAX - len(path))
+    line = one_clear_line(run(*flat(options, **{name: path + "z"})))
+    assert "long" in line and str(STORE_ROOT_MAX) in line
+    engine = Engine()
+    setattr(engine, name, path)
+    try:
+        engine.start()
+        engine.stop()
+    finally:
+        engine.discard()
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.mark.parametrize("name", ["root", "runroot"])
+def test_path_with_a_colon(options, name):
+    assert "colon" in one_clear_line(run(*flat(options, **{name: options["--root"] + "/a:b"})))
 
 
 def test_socket_path_too_long(options):
@@ -106,13 +173,68 @@ def test_socket_path_too_long(options):
     assert "long" in line
 
 
-def test_bad_root(options, tmp_path):
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("below", ["", "/below"])
+def test_path_that_is_a_file(options, tmp_path, name, below):
     file = tmp_path / "file"
-    file.write_text("")
-    line = one_clear_line(run(*flat(options, root=str(file))))
+    file.write_text("precious")
+    line = one_clear_line(run(*flat(options, **path_option(name, f"{file}{below}"))))
     assert str(file) in line
-    line = one_clear_line(run(*flat(options, root=str(file / "below"))))
-    assert str(file) in line
+    assert file.read_text() == "precious"
+
+
+def test_address_that_is_a_folder(options, tmp_path):
+    assert str(tmp_path) in one_clear_line(run(*flat(options, address=f"unix:{tmp_path}")))
+
+
+def test_address_in_a_folder_that_is_not_there(options):
+    line = one_clear_line(run(*flat(options, address="unix:/no/such/folder/s")))
+    assert "/no/such/folder/s" in line and "No such file or directory" in line
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A read-only file system."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "read-only", tmp_path], check=True)
+    yield str(tmp_path)
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("below", ["", "/below"])
+def test_path_that_cannot_be_written(options, read_only, name, below):
+    if name == "address" and not below:
+        below = "/socket"
+    line = one_clear_line(run(*flat(options, **path_option(name, read_only + below))))
+    assert read_only in line and "Read-only file system" in line
+
+
+@pytest.fixture(params=["no room", "no inode"])
+def full(request, tmp_path):
+    """A file system that takes nothing more."""
+    limit = {"no room": "size=16k", "no inode": "nr_inodes=2"}[request.param]
+    subprocess.run(["mount", "-t", "tmpfs", "-o", limit, "full", tmp_path], check=True)
+    with open(tmp_path / "filler", "wb", buffering=0) as stream:
+        try:
+            while request.param == "no room" and stream.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+    yield str(tmp_path)
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.parametrize(
+    "name,full",
+    [
+        ("root", "no room"),  # folders and sockets need none
+        *((name, "no inode") for name in PATHS),
+    ],
+    indirect=["full"],
+)
+def test_path_on_a_full_disk(options, full, name):
+    line = one_clear_line(run(*flat(options, **path_option(name, full + "/below"))))
+    assert full in line and ("No space left on device" in line or "disk is full" in line)
 
 
 def test_bad_runtime(options):

@@ -99,6 +99,20 @@ static void utf8_is_checked(void **state) {
                 assert_false(text_is_utf8(bad[i], strlen(bad[i])));
 }
 
+static void text_fits_a_line(void **state) {
+        char text[] = "a\n\t\x1b[31m\xc3\xa9\xff\xc3\x7f";
+
+        (void)state;
+        assert_true(text_is_line(""));
+        assert_true(text_is_line("/gr\xc3\xbc\xc3\x9f e"));
+        assert_false(text_is_line("a\nb"));
+        assert_false(text_is_line("a\x7f"));
+        assert_false(text_is_line("a\xff"));
+        text_make_line(text, strlen(text));
+        assert_string_equal(text, "a   [31m\xc3\xa9?? ");
+        assert_true(text_is_line(text));
+}
+
 static void base64_round_trips(void **state) {
         unsigned char data[64];
         size_t size;
@@ -224,6 +238,7 @@ int main(void) {
                 cmocka_unit_test(map_survives_growth_and_removal),
                 cmocka_unit_test(arena_keeps_its_limit),
                 cmocka_unit_test(utf8_is_checked),
+                cmocka_unit_test(text_fits_a_line),
                 cmocka_unit_test(base64_round_trips),
                 cmocka_unit_test(times_look_as_clients_expect),
                 cmocka_unit_test(files_are_replaced_whole),

@@ -113,14 +113,11 @@ static void one_storage_conf_counts(void **state) {
 
         assert_int_equal(setenv("STORAGE_DRIVER", "overlay", 1), 0);
         assert_int_equal(setenv("STORAGE_OPTS", "overlay.mountopt=noexec,overlay.size=", 1), 0);
-        _cleanup_store_config_ StoreConfig environment = load_store("/a/", "b");
+        _cleanup_store_config_ StoreConfig environment = load_store("/a/", "/b");
         assert_string_equal(environment.driver, "overlay");
         assert_string_equal(environment.mount_options, "noexec");
         assert_string_equal(environment.graph_root, "/a");
-        char folder[PATH_MAX];
-        assert_non_null(getcwd(folder, sizeof(folder)));
-        _cleanup_free_ char *run = xasprintf("%s/b", folder);
-        assert_string_equal(environment.run_root, run);
+        assert_string_equal(environment.run_root, "/b");
 }
 
 /* The error that a storage.conf gives. */
@@ -210,6 +207,36 @@ static void a_bad_storage_conf_says_where(void **state) {
         assert_int_equal(store_config_load(&config, NULL, NULL, &err), -1);
         assert_int_equal(err.kind, ERR_NOT_FOUND);
         assert_string_equal(err.subject, "/nonexistent/s.conf");
+}
+
+static void roots_that_cannot_be_used_are_refused(void **state) {
+        static const char *const bad[] = { "", "relative", "/a:b", "/a\nb", "/a\xff" };
+        char longest[STORE_ROOT_MAX + 3];
+        StoreConfig config;
+        Error err = ERROR_INIT;
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+                assert_int_equal(store_config_load(&config, bad[i], NULL, &err), -1);
+                assert_int_equal(err.kind, ERR_INVALID);
+                assert_int_equal(store_config_load(&config, NULL, bad[i], &err), -1);
+                assert_int_equal(err.kind, ERR_INVALID);
+        }
+        assert_int_equal(store_error("[storage]\ngraphroot = '/a:b'").kind, ERR_INVALID);
+        assert_int_equal(store_error("[storage]\nrunroot = \"/a\\nb\"").kind, ERR_INVALID);
+        (void)config_put("/etc/containers/storage.conf", "");
+
+        memset(longest, 'x', sizeof(longest));
+        longest[0] = '/';
+        longest[STORE_ROOT_MAX] = '/'; /* does not count */
+        longest[STORE_ROOT_MAX + 1] = '\0';
+        _cleanup_store_config_ StoreConfig taken = load_store(longest, longest);
+        assert_int_equal(strlen(taken.graph_root), STORE_ROOT_MAX);
+        longest[STORE_ROOT_MAX] = 'x';
+        assert_int_equal(store_config_load(&config, longest, NULL, &err), -1);
+        assert_int_equal(err.kind, ERR_LIMIT);
+        assert_int_equal(store_config_load(&config, NULL, longest, &err), -1);
+        assert_int_equal(err.kind, ERR_LIMIT);
 }
 
 /* Runs as a user who is not config_root(), in a child; asserts there end it with a failure. */
@@ -461,6 +488,7 @@ int main(void) {
                 IN_ROOT(options_that_change_the_store_are_refused),
                 IN_ROOT(defaults_that_are_spelled_out_are_no_requests),
                 IN_ROOT(a_bad_storage_conf_says_where),
+                IN_ROOT(roots_that_cannot_be_used_are_refused),
                 IN_ROOT(users_have_stores_of_their_own),
                 IN_ROOT(the_engine_has_defaults),
                 IN_ROOT(containers_conf_files_add_up),
