@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -146,6 +147,7 @@ static int run(int argc, char **argv) {
         if (r != COMMAND_OK)
                 return r;
         bridge.socket_fd = varlink_client_fd(client);
+        (void)signal(SIGPIPE, SIG_IGN); /* what was asked before the reader left is passed on */
         do
                 r = turn(&bridge);
         while (r > 0);

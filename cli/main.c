@@ -2,7 +2,6 @@
 
 /* selkie: a varlink client for people. It has no privileges and knows nothing of the engine. */
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,9 +55,11 @@ static void print_usage(FILE *stream) {
                 "$SELKIE_ADDRESS or where the container engine of this user listens.\n");
 }
 
-/* What was printed may fail to arrive only when it is flushed. */
+/* What was printed may have failed to arrive before, or does when it is flushed. */
 static int finish(int status) {
-        if (fflush(stdout) != 0 && status == COMMAND_OK)
+        bool has_failed = fflush(stdout) != 0 || ferror(stdout);
+
+        if (has_failed && status == COMMAND_OK)
                 return command_fail("cannot write to standard output");
         return status;
 }
@@ -66,7 +67,6 @@ static int finish(int status) {
 int main(int argc, char **argv) {
         const char *name = argc > 1 ? argv[1] : "";
 
-        (void)signal(SIGPIPE, SIG_IGN);
         if (text_equal(name, "--version")) {
                 printf("selkie %s\n", SELKIE_VERSION);
                 return finish(COMMAND_OK);

@@ -2,12 +2,14 @@
 """selkie: the varlink command's syntax, so that every example of the reference works."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 
 import pytest
 
-from engine import SELKIE
+from engine import SELKIE, SLOWNESS
 from methods import description
 
 NO_SUCH = "unix:/no/such/socket"
@@ -23,14 +25,14 @@ def address(engine):
     return "unix:" + engine.socket
 
 
-def selkie(*arguments, data=None, timeout=30):
+def selkie(*arguments, data=None):
     return subprocess.run(
         [SELKIE, *arguments],
         input=data,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=timeout,
+        timeout=30 * SLOWNESS,
         check=False,
     )
 
@@ -122,7 +124,7 @@ def test_bridge(engine):
         [SELKIE, "bridge", "--connect", "unix:" + engine.socket],
         input=ping * 100,
         stdout=subprocess.PIPE,
-        timeout=30,
+        timeout=30 * SLOWNESS,
         check=True,
     )
     assert result.stdout == b'{"parameters":{"ping":{"message":"OK"}}}\0' * 100
@@ -135,11 +137,39 @@ def test_bridge_as_an_exec_address(engine):
         [SELKIE, "bridge", "--connect", "unix:" + engine.socket], stdin=theirs, stdout=theirs
     )
     theirs.close()
-    ours.settimeout(20)
+    ours.settimeout(20 * SLOWNESS)
     ours.sendall(b'{"method":"io.podman.Ping"}\0')
     assert ours.recv(4096).endswith(b'"OK"}}}\0')
     ours.close()
-    assert process.wait(20) == 0
+    assert process.wait(20 * SLOWNESS) == 0
+
+
+@pytest.mark.parametrize("words", [["call", "io.podman.Ping"], ["help", "io.podman"], ["info"]])
+def test_a_reader_that_went_away(address, words):
+    """As in `selkie help | head`: it ends as other tools do, without a word."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = with_output(address, words, writer)
+    assert result.returncode == -signal.SIGPIPE and result.stderr == ""
+
+
+@pytest.mark.parametrize("words", [["call", "io.podman.Ping"], ["help", "io.podman"], ["info"]])
+def test_output_that_cannot_be_written(address, words):
+    result = with_output(address, words, os.open("/dev/full", os.O_WRONLY))
+    assert result.returncode == 1 and len(result.stderr.strip().split("\n")) == 1
+
+
+def with_output(address, words, descriptor):
+    with os.fdopen(descriptor) as output:
+        return subprocess.run(
+            [SELKIE, *words],
+            env={**os.environ, "SELKIE_ADDRESS": address},
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30 * SLOWNESS,
+            check=False,
+        )
 
 
 def test_version():
