@@ -2,9 +2,8 @@
 #include "oci/digest.h"
 
 #include <assert.h>
-#define ERR_STATE OPENSSL_ERR_STATE /* a type there, an error kind here */
-#include <openssl/evp.h>
-#undef ERR_STATE
+#include <gcrypt.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -69,31 +68,46 @@ bool digest_equal(const Digest *a, const Digest *b) {
         return memcmp(a->bytes, b->bytes, DIGEST_SIZE) == 0;
 }
 
-/* libcrypto fails here only without memory or without SHA-256: nothing that a caller could mend. */
+/* libgcrypt fails here only without memory or without SHA-256: nothing that a caller could mend. */
 static void require(bool succeeded) {
         if (!succeeded)
                 abort();
 }
 
+static void initialize(void) {
+        require(gcry_check_version(GCRYPT_VERSION));
+        (void)gcry_control(GCRYCTL_DISABLE_SECMEM, 0); /* nothing here is a secret */
+        (void)gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
+}
+
+static void use_library(void) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+        (void)pthread_once(&once, initialize);
+}
+
 void digest_compute(const void *data, size_t size, Digest *ret) {
-        require(EVP_Digest(data, size, ret->bytes, NULL, EVP_sha256(), NULL) == 1);
+        use_library();
+        gcry_md_hash_buffer(GCRY_MD_SHA256, ret->bytes, data, size);
 }
 
 void digest_stream_begin(DigestStream *stream) {
-        if (!stream->context)
-                stream->context = EVP_MD_CTX_new();
-        require(stream->context && EVP_DigestInit_ex(stream->context, EVP_sha256(), NULL) == 1);
+        use_library();
+        if (stream->context)
+                gcry_md_reset(stream->context);
+        else
+                require(gcry_md_open((gcry_md_hd_t *)&stream->context, GCRY_MD_SHA256, 0) == 0);
 }
 
 void digest_stream_update(DigestStream *stream, const void *data, size_t size) {
-        require(EVP_DigestUpdate(stream->context, data, size) == 1);
+        gcry_md_write(stream->context, data, size);
 }
 
 void digest_stream_finish(DigestStream *stream, Digest *ret) {
-        require(EVP_DigestFinal_ex(stream->context, ret->bytes, NULL) == 1);
+        memcpy(ret->bytes, gcry_md_read(stream->context, GCRY_MD_SHA256), DIGEST_SIZE);
 }
 
 void digest_stream_done(DigestStream *stream) {
-        EVP_MD_CTX_free(stream->context);
+        gcry_md_close(stream->context);
         stream->context = NULL;
 }

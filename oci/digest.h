@@ -43,7 +43,7 @@ void digest_compute(const void *data, size_t size, Digest *ret);
 
 /* The same for data that comes in pieces. */
 typedef struct DigestStream {
-        void *context; /* libcrypto's; NULL: not begun */
+        void *context; /* libgcrypt's; NULL: not begun */
 } DigestStream;
 
 #define DIGEST_STREAM_INIT \
