@@ -46,13 +46,15 @@ def one_clear_line(result):
 def options():
     """Options for an engine that will not come to life."""
     engine = Engine()
-    yield {
-        "--address": "unix:" + engine.socket,
-        "--root": engine.root,
-        "--runroot": engine.runroot,
-    }
-    engine.assert_no_leaks()
-    engine.discard()
+    try:
+        yield {
+            "--address": "unix:" + engine.socket,
+            "--root": engine.root,
+            "--runroot": engine.runroot,
+        }
+        engine.assert_no_leaks()
+    finally:
+        engine.discard()
 
 
 def flat(options, **changes):
