@@ -295,12 +295,17 @@ static void hand_over(Connection *connection) {
                      upgrade.userdata);
 }
 
+/* Whether nobody is there any more to receive a reply. */
+static bool is_unreachable(const Connection *connection) {
+        return connection->is_hung_up || connection->is_broken;
+}
+
 /* Whether there is nothing left to do, and the connection is to be closed. */
 static bool is_over(Connection *connection) {
+        if (connection->call)
+                return is_unreachable(connection) && !call_survives_hang_up(connection->call);
         if (connection->is_broken)
                 return true;
-        if (connection->call)
-                return connection->is_hung_up && !call_survives_hang_up(connection->call);
         if (connection_output_size(connection) > 0)
                 return false;
         if (connection->upgrade.func) {
@@ -314,7 +319,7 @@ static int await_events(Connection *connection) {
         uint32_t events = 0;
 
         /* EPOLLHUP cannot be masked: a connection that only waits for its call leaves epoll. */
-        if (connection->is_hung_up && connection->call) {
+        if (is_unreachable(connection) && connection->call) {
                 unwatch(connection);
                 return 0;
         }

@@ -28,8 +28,8 @@
 /* Unfinished requests of all connections of one uid together. */
 #define VARLINK_INPUT_PER_UID_MAX (256 * 1024 * 1024)
 /*
- * Requests longer than this are parsed on a worker. They came in several pieces, so their text
- * lies in the reader's own memory, which can be detached.
+ * Requests longer than this are parsed on a worker, if there are any. They came in several pieces,
+ * so their text lies in the reader's own memory, which can be detached.
  */
 #define VARLINK_INLINE_PARSE_MAX HUB_SCRATCH_SIZE
 
@@ -66,7 +66,7 @@ struct Connection {
         bool is_input_paused;
         bool is_input_ended; /* the peer will send no more */
         bool is_hung_up;     /* nor receive any more */
-        bool is_broken;      /* to be closed by connection_work() */
+        bool is_broken;      /* to be closed by connection_work(), when no call is in the way */
 
         void (*on_closed)(Connection *connection, void *userdata);
         void *on_closed_userdata;

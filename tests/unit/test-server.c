@@ -278,6 +278,30 @@ static void oneway_calls_outlive_their_peer(void **state) {
         close(fd);
 }
 
+/* Nor does it matter that the peer leaves replies to other calls unread. */
+static void oneway_calls_outlive_a_reset(void **state) {
+        Fixture *fixture = *state;
+        _cleanup_free_ char *text = xcalloc(130 * 1024 + 1, 1);
+        int fd = fixture_connect(fixture);
+
+        memset(text, 'x', 130 * 1024);
+        _cleanup_free_ char *echo =
+                xasprintf("{\"method\":\"" T "Echo\",\"parameters\":{\"text\":\"%s\"}}", text);
+        /* More than the socket takes, less than what keeps the next request waiting. */
+        for (int i = 0; i < 3; i++)
+                peer_send_text(fd, echo);
+        peer_send_text(fd, "{\"method\":\"" T "Wait\",\"oneway\":true}");
+        fixture_await(&fixture->waits, 1);
+        close(fd);
+        for (int i = 0; i < 10; i++)
+                fixture_expect_well(fixture);
+        assert_int_equal(fixture->cancelled, 0);
+        fd = fixture_connect(fixture);
+        peer_send_text(fd, "{\"method\":\"" T "Release\"}");
+        peer_expect_text(fd, "{\"parameters\":{}}");
+        close(fd);
+}
+
 static void more_streams_replies(void **state) {
         static const char *const methods[] = { "Flood", "Stream" };
         _cleanup_close_ int fd = fixture_connect(*state);
@@ -456,6 +480,7 @@ int main(void) {
                 TEST(messages_may_come_in_pieces),
                 TEST(oneway_calls_are_silent),
                 TEST(oneway_calls_outlive_their_peer),
+                TEST(oneway_calls_outlive_a_reset),
                 TEST(more_streams_replies),
                 TEST(a_reply_to_one_peer_may_come_from_anothers_call),
                 TEST(an_upgraded_connection_changes_hands),
