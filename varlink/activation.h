@@ -9,8 +9,9 @@
 /**
  * varlink_activation_take() - the socket to serve on
  *
- * The one named `varlink`; where nothing has a name, the first. Its siblings are left alone. The
- * variables are removed from the environment, so that children do not take the sockets for theirs.
+ * The one named `varlink`; else the only one, or where nothing has a name, the first. Its siblings
+ * are left alone. The variables are removed from the environment, so that children do not take the
+ * sockets for theirs.
  *
  * Returns the descriptor (CLOEXEC, maybe not listening but connected), -ENOENT when this process
  * was not started so, -EINVAL when it was but no socket is for varlink, -errno.

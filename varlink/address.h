@@ -44,7 +44,7 @@ void varlink_address_done(VarlinkAddress *address);
 
 /**
  * varlink_address_parse() - read an address
- * @ret: initialised by this; the caller's to varlink_address_done()
+ * @ret: written on success; the caller's to varlink_address_done()
  *
  * Returns 0, -EINVAL (no such form, an unknown property), -ENAMETOOLONG (limit:
  * VARLINK_ADDRESS_MAX, and what an abstract name may hold), -ENOMEM.

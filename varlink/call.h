@@ -9,8 +9,9 @@
  * Those of another thread are encoded there, gathered in `out`, and fetched by the loop, which is
  * woken once per burst.
  *
- * A call leaves its connection when its final reply is on its way (call_finish) or when the peer
- * hangs up before (call_cancel); from then on it only waits for its last reference to be dropped.
+ * A call leaves its connection when its final reply is on its way (connection_finish_call) or when
+ * the peer hangs up before (call_cancel); from then on it only waits for its last reference to be
+ * dropped.
  */
 
 #include <pthread.h>

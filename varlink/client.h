@@ -6,7 +6,7 @@
  * varlink_client_call().
  *
  * Not locked: one thread at a time. Pipelining: send several, then receive as often. Limits of a
- * reply are those of a request: VARLINK_MESSAGE_MAX, CODEC_DEPTH_MAX.
+ * reply are those of a request: VARLINK_MESSAGE_MAX, VARLINK_VALUES_MAX, CODEC_DEPTH_MAX.
  */
 
 #include "base/arena.h"
@@ -39,7 +39,7 @@ void varlink_reply_done(VarlinkReply *reply);
 int varlink_client_connect(VarlinkClient **ret, const char *address);
 /** varlink_client_new_fd() - speak on a connected stream socket */
 int varlink_client_new_fd(VarlinkClient **ret, int take_fd);
-/** varlink_client_free() - closes; a service started by `exec:` is waited for; returns NULL */
+/** varlink_client_free() - closes; a service started by `exec:` is ended; returns NULL */
 VarlinkClient *varlink_client_free(VarlinkClient *client);
 DEFINE_CLEANUP(VarlinkClient, varlink_client_free);
 
@@ -73,8 +73,8 @@ int varlink_client_finish(VarlinkClient *client, const VlMethod *method, Arena *
 
 /**
  * varlink_client_call() - one typed call; generated stubs wrap this
- * @out: zeroed; written on success
- * @ret_reply: holds the message that strings of @out point into; the caller's to free
+ * @out: zeroed; filled on success, and in part by an answer that is none
+ * @ret_reply: holds the message that strings of @out point into; the caller's to free after 0 and 1
  *
  * Returns 0; 1 when the service answered with an error (ret_reply->error); -EPIPE when it hung up,
  * -EBADMSG when its answer is none, -EMSGSIZE when that is too long, -errno otherwise.

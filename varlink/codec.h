@@ -42,7 +42,7 @@ typedef enum CodecFlags {
  * @flags:  CodecFlags
  * @arena:  owns arrays, maps and nullable values; its limit bounds what a peer can make of few
  *          bytes. All missing objects share one {}: it must not be changed
- * @struct_out: @type->size zeroed bytes
+ * @struct_out: @type->size zeroed bytes; filled in part by a failure
  * @path:   on failure the path of the member that was refused, cut to fit, valid UTF-8;
  *          "parameters" when @object is no object
  *

@@ -4,9 +4,9 @@
 /*
  * A service that is started for one client: the `exec:` address.
  *
- * The command is run by /bin/sh as `exec COMMAND`, with a listening socket as its descriptor 3 and
- * the environment of socket activation: LISTEN_FDS=1, LISTEN_FDNAMES=varlink, LISTEN_PID, and
- * VARLINK_ADDRESS for commands that want to be told:
+ * The command is run by /bin/sh as `exec COMMAND` in the client's working directory, with a
+ * listening socket as its descriptor 3 and the environment of socket activation: LISTEN_FDS=1,
+ * LISTEN_FDNAMES=varlink, LISTEN_PID, and VARLINK_ADDRESS for commands that want to be told:
  *
  *   exec:service --varlink=$VARLINK_ADDRESS
  *
@@ -29,7 +29,7 @@ typedef struct ExecService {
 #define EXEC_SERVICE_INIT \
         { .pidfd = -EBADF }
 
-/** exec_service_start() - returns a connected socket, or -errno; @ret is initialised by this */
+/** exec_service_start() - returns a connected socket and fills @ret, or -errno */
 int exec_service_start(ExecService *ret, const char *command);
 
 /** exec_service_stop() - SIGTERM, and wait until it has ended; safe on EXEC_SERVICE_INIT */

@@ -36,7 +36,8 @@ int frame_reader_feed(FrameReader *reader, const char *data, size_t size);
 
 /**
  * frame_reader_next() - the next whole message
- * @ret_text: its bytes without the NUL; valid until the reader is used for anything but _take()
+ * @ret_text: its bytes without the NUL; valid until frame_reader_keep() or _done(), and as long as
+ *            what was fed; frame_reader_detach() lets it live longer
  *
  * Returns 1, 0 when there is none yet, -EMSGSIZE when it is longer than VARLINK_MESSAGE_MAX.
  */
@@ -46,7 +47,7 @@ int frame_reader_next(FrameReader *reader, const char **ret_text, size_t *ret_si
  * frame_reader_detach() - take over the memory that the message last taken lies in
  * @ret: owns the message's text from now on; the message was longer than any one feed
  *
- * For a message that outlives the reader's next use. Returns 0 or -ENOMEM.
+ * For a message that outlives the reader's next use. Returns 0 or -ENOMEM; then the text is gone.
  */
 int frame_reader_detach(FrameReader *reader, Buffer *ret);
 
@@ -70,7 +71,7 @@ void request_done(Request *request);
 
 /**
  * request_parse() - read one message
- * @ret: initialised by this
+ * @ret: written on success; to be given to request_done()
  *
  * Any thread. Returns 0, -EBADMSG (not JSON, not UTF-8, not an object, a member twice, a flag that
  * is no boolean, a number that no double holds), -E2BIG (deeper than CODEC_DEPTH_MAX, more than

@@ -246,11 +246,6 @@ int varlink_server_listen_fd(VarlinkServer *server, int take_fd) {
         return add_listener(server, &sock);
 }
 
-void varlink_server_stop_listening(VarlinkServer *server) {
-        LIST_FOREACH (it, &server->listeners)
-                listener_free(container_of(it, Listener, listeners));
-}
-
 /* --- the server ------------------------------------------------------------------------------ */
 
 int varlink_server_add_interface(VarlinkServer *server, const VlInterface *interface,
@@ -311,7 +306,8 @@ int varlink_server_new(VarlinkServer **ret, Loop *loop, const VarlinkServerOptio
 VarlinkServer *varlink_server_free(VarlinkServer *server) {
         if (!server)
                 return NULL;
-        varlink_server_stop_listening(server);
+        LIST_FOREACH (it, &server->listeners)
+                listener_free(container_of(it, Listener, listeners));
         LIST_FOREACH (it, &server->connections)
                 connection_free(container_of(it, Connection, connections));
         LIST_FOREACH (it, &server->peers)

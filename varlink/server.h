@@ -4,11 +4,11 @@
 /*
  * A varlink service: interfaces with typed handlers, served on any number of listening sockets.
  *
- * The loop thread reads, frames, parses and routes. One call at a time runs per connection, so
- * replies keep the order of requests, and what a peer has pipelined waits unread in its buffer. A
- * handler runs on the loop (VARLINK_INLINE: it never blocks) or where the `run` hook takes it (a
- * worker). It replies from any thread, at once or later: the call lives until its last reference
- * is gone.
+ * The loop thread reads, frames, routes, and parses what is not long. One call at a time runs per
+ * connection, so replies keep the order of requests, and what a peer has pipelined waits unread in
+ * its buffer. A handler runs on the loop (varlink_server_set_inline(): it never blocks) or where
+ * the `run` hook takes it (a worker). It replies from any thread, at once or later: the call lives
+ * until its last reference is gone.
  *
  * org.varlink.service is served by the server itself.
  */
@@ -32,7 +32,7 @@ typedef struct VarlinkCall VarlinkCall;
 /**
  * VlHandler - one method of an interface (generated structs hold typed equivalents)
  * @call:     borrowed for the duration of the handler; varlink_call_ref() to keep it longer
- * @in:       the decoded arguments, owned by the call's arena
+ * @in:       the decoded arguments; they live as long as the call
  * @userdata: as given to varlink_server_add_interface()
  */
 typedef void (*VlHandler)(VarlinkCall *call, const void *in, void *userdata);
@@ -46,7 +46,7 @@ typedef struct VarlinkServerOptions {
         const char *vendor, *product, *version, *url;   /* GetInfo */
         void (*run)(VarlinkTask *task, void *userdata); /* NULL: every handler runs on the loop */
         void *run_userdata;
-        unsigned codec_flags;
+        unsigned codec_flags;      /* CodecFlags for arguments */
         uid_t const *allowed_uids; /* NULL: any peer that could connect; others: PermissionDenied */
         size_t allowed_uids_count;
         /*
@@ -91,12 +91,12 @@ int varlink_server_listen(VarlinkServer *server, const char *address);
  * Its file stays when the server goes. Returns 0, -EINVAL when it does not listen, -errno.
  */
 int varlink_server_listen_fd(VarlinkServer *server, int take_fd);
-/** varlink_server_add_connection() - serve a connected stream socket */
-int varlink_server_add_connection(VarlinkServer *server, int take_fd);
 /**
- * varlink_server_stop_listening() - close listeners, unlink their socket files; connections go on
+ * varlink_server_add_connection() - serve a connected stream socket
+ *
+ * Returns 0, -EDQUOT when its user has VARLINK_CONNECTIONS_PER_UID_MAX already, -errno.
  */
-void varlink_server_stop_listening(VarlinkServer *server);
+int varlink_server_add_connection(VarlinkServer *server, int take_fd);
 
 size_t varlink_server_connections_count(const VarlinkServer *server);
 

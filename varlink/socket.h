@@ -32,7 +32,7 @@ typedef struct VarlinkListenSocket {
 
 /**
  * varlink_listen_socket_open() - listen on an address
- * @ret: initialised by this
+ * @ret: written on success; to be given to varlink_listen_socket_done()
  *
  * The socket file has exactly the address's mode at every moment that somebody could connect.
  * Returns 0, -EADDRINUSE (another process listens there), -EEXIST (something that is no socket has
