@@ -50,7 +50,8 @@ void buffer_printf(Buffer *buffer, const char *fmt, ...) _printf_(2, 3);
 void buffer_consume(Buffer *buffer, size_t size);
 
 /**
- * buffer_take_string() - move the content out as a NUL-terminated heap string; NULL if it failed
+ * buffer_take_string() - move the content out as a NUL-terminated heap string; NULL if it failed,
+ * and then the buffer is still to be given to buffer_done()
  */
 char *buffer_take_string(Buffer *buffer);
 

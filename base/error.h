@@ -77,5 +77,5 @@ int error_prefix(Error *err, const char *fmt, ...) _printf_(2, 3);
 /** error_copy() - hand on an error that had to be looked at first; returns -1 */
 int error_copy(Error *err, const Error *failure);
 
-/** error_kind_name() - stable lower-case word for a kind, for logs */
+/** error_kind_name() - stable lower-case word for a kind, for tools that print errors */
 const char *error_kind_name(ErrorKind kind);

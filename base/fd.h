@@ -5,7 +5,7 @@
  * File descriptors and whole files.
  *
  * An unset descriptor is -EBADF. close() runs once and is never retried: after EINTR another thread
- * may own the number. Everything here returns >= 0 or -errno and never logs.
+ * may own the number. Everything that can fail returns >= 0 or -errno; nothing logs.
  */
 
 #include <errno.h>
@@ -56,7 +56,8 @@ int file_read_at(int dir_fd, const char *path, size_t max, char **ret_data, size
  * file_write_atomic_at() - replace a file so that a reader sees the old or the new content, never
  * less
  * @mode: permission bits of the new file, exactly (umask does not apply)
- * @sync: also fdatasync before the rename, for what must survive a power cut
+ * @sync: also fdatasync before the rename, so that it is the old or the new content after a power
+ *        cut, too
  *
  * Writes `.tmp-<name>-<random>` beside the target, then renames. On failure the temporary is gone.
  */

@@ -116,10 +116,6 @@ void json_append_integer(Buffer *out, int64_t value) {
         append_digits(out, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
-void json_append_unsigned(Buffer *out, uint64_t value) {
-        append_digits(out, false, value);
-}
-
 /*
  * Text and reading back are of one locale; whatever its decimal point is then becomes a dot.
  */
@@ -192,7 +188,7 @@ void member_integer(Buffer *out, const char *key, int64_t value) {
 
 void member_unsigned(Buffer *out, const char *key, uint64_t value) {
         begin(out, key);
-        json_append_unsigned(out, value);
+        append_digits(out, false, value);
 }
 
 void member_boolean(Buffer *out, const char *key, bool value) {

@@ -23,7 +23,6 @@
 /** json_append_string() - @size bytes, NUL bytes among them too, in quotes */
 void json_append_string(Buffer *out, const char *s, size_t size);
 void json_append_integer(Buffer *out, int64_t value);
-void json_append_unsigned(Buffer *out, uint64_t value);
 
 /**
  * json_append_real() - the shortest of 15, 16 and 17 digits that reads back to the same bits

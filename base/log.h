@@ -4,8 +4,9 @@
 /*
  * One line per event on stderr, in journald's form when stderr is the journal.
  *
- * Only api/ and daemon/ log failures, once; libraries stay at debug. A line is written with one
- * write(), so lines of threads never mix. Control characters in it become spaces.
+ * A failure is logged once, by whoever has nobody to return it to: api/ and daemon/, what engine/
+ * does on its own, and the server of varlink/ about its peers. Nobody else logs. A line is written
+ * with one write(), so lines of threads never mix. Control characters in it become spaces.
  */
 
 #include "base/memory.h"

@@ -47,7 +47,10 @@ static inline void freep(void *p) {
 }
 #define _cleanup_free_ _cleanup_(freep)
 
-/* These never return NULL; they abort when memory is exhausted. Memory is zeroed. */
+/*
+ * These never return NULL; they abort when memory is exhausted. xcalloc() gives zeroed memory; what
+ * xrealloc() adds is not.
+ */
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1, 2)));
 void *xrealloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));

@@ -10,7 +10,7 @@
  * removed without following links and without a limit on their depth: a container may nest
  * directories deeper than PATH_MAX, and deeper than we may have descriptors.
  *
- * Everything here returns >= 0 or -errno and never logs.
+ * Everything that can fail returns >= 0 or -errno; nothing logs.
  */
 
 #include <stdbool.h>
@@ -51,9 +51,10 @@ int path_make_dirs(const char *path, mode_t mode);
 
 /**
  * path_remove_tree() - remove a file or a directory with all that is in it; nothing there is fine
- * @name: entry of @dir_fd, no slash needed
+ * @name: path below @dir_fd; the folders on the way to its last part are trusted
  *
- * Crosses no symbolic link. Cost: the tree; deep trees are flattened on the way by renaming.
+ * Crosses no symbolic link from there on. Cost: the tree; deep trees are flattened on the way by
+ * renaming.
  */
 int path_remove_tree(int dir_fd, const char *name);
 

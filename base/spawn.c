@@ -217,7 +217,8 @@ void spawn_kill(pid_t pid, int pidfd) {
         (void)reap(pid, &status);
 }
 
-int spawn_status_code(int status) {
+/* 0 to 255, 128 + N for a signal. */
+static int status_code(int status) {
         return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -308,5 +309,5 @@ int spawn_run(const SpawnOptions *options, int timeout_ms, size_t output_max, Bu
                 spawn_kill(pid, pidfd);
                 return r;
         }
-        return spawn_status_code(status);
+        return status_code(status);
 }

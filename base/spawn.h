@@ -53,9 +53,6 @@ int spawn_wait(pid_t pid, int pidfd, int timeout_ms, int *ret_status);
 /** spawn_kill() - SIGKILL to a child not reaped yet and its process group, then reap it */
 void spawn_kill(pid_t pid, int pidfd);
 
-/** spawn_status_code() - exit status of a wait status: 0 to 255, 128 + N for a signal */
-int spawn_status_code(int status);
-
 /**
  * spawn_run() - start, collect its output, wait; kills it at the deadline
  * @timeout_ms: of the whole run; -1: none

@@ -25,7 +25,12 @@ const char *timestamp_format_rfc3339(int64_t t, char text[static TIMESTAMP_TEXT_
 /** timestamp_format_go() - `2026-11-23 19:02:30.158755564 +0000 UTC` */
 const char *timestamp_format_go(int64_t t, char text[static TIMESTAMP_TEXT_MAX]);
 
-/** timestamp_parse_rfc3339() - with any offset and up to nine fraction digits; 0 or -EINVAL */
+/**
+ * timestamp_parse_rfc3339() - with any offset; digits past the nanoseconds are dropped; 0 or
+ * -EINVAL
+ *
+ * The year 1 is TIMESTAMP_ZERO; what 64 bits of nanoseconds cannot reach is -EINVAL.
+ */
 int timestamp_parse_rfc3339(const char *text, int64_t *ret);
 
 /** duration_format_go() - `5.415767884s`, `2m29.79456743s`, `1h0m3s`, `12.5ms`, `0s` */

@@ -159,15 +159,6 @@ int toml_get_string(const TomlValue *table, const char *path, const char **ret, 
         return r;
 }
 
-int toml_get_integer(const TomlValue *table, const char *path, int64_t *ret, Error *err) {
-        const TomlValue *value;
-        int r = toml_get(table, path, TOML_INTEGER, &value, err);
-
-        if (r > 0)
-                *ret = value->integer;
-        return r;
-}
-
 int toml_get_boolean(const TomlValue *table, const char *path, bool *ret, Error *err) {
         const TomlValue *value;
         int r = toml_get(table, path, TOML_BOOLEAN, &value, err);

@@ -95,7 +95,6 @@ const TomlValue *toml_find(const TomlValue *table, const char *path);
 int toml_get(const TomlValue *table, const char *path, TomlKind kind, const TomlValue **ret,
              Error *err);
 int toml_get_string(const TomlValue *table, const char *path, const char **ret, Error *err);
-int toml_get_integer(const TomlValue *table, const char *path, int64_t *ret, Error *err);
 int toml_get_boolean(const TomlValue *table, const char *path, bool *ret, Error *err);
 
 /** toml_get_strings() - an array of strings, which takes the place of what is in @list */

@@ -131,10 +131,9 @@ static void getters_find_by_path_and_check_kinds(void **state) {
         _cleanup_(toml_freep)
         Toml *toml = parse("[a]\nb.s = 'x'\nb.i = 7\nb.t = true\n"
                            "l = ['p', 'q']\nm = ['p', 1]\n");
-        const TomlValue *root = toml_root(toml), *table;
+        const TomlValue *root = toml_root(toml), *table, *value;
         _cleanup_strings_ Strings list = STRINGS_INIT;
         const char *s = "kept";
-        int64_t i = 1;
         bool b = false;
         Error err = ERROR_INIT;
 
@@ -146,8 +145,8 @@ static void getters_find_by_path_and_check_kinds(void **state) {
         assert_int_equal(toml_get_string(root, "a.b.s", &s, &err), 1);
         assert_string_equal(s, "x");
         assert_int_equal(toml_get(root, "a.b", TOML_TABLE, &table, &err), 1);
-        assert_int_equal(toml_get_integer(table, "i", &i, &err), 1);
-        assert_int_equal(i, 7);
+        assert_int_equal(toml_get(table, "i", TOML_INTEGER, &value, &err), 1);
+        assert_int_equal(value->integer, 7);
         assert_int_equal(toml_get_boolean(table, "t", &b, &err), 1);
         assert_true(b);
         strings_add(&list, "old");
@@ -164,7 +163,7 @@ static void getters_find_by_path_and_check_kinds(void **state) {
         assert_int_equal(err.kind, ERR_INVALID);
         assert_string_equal(err.subject, "test");
         assert_string_equal(err.text, "test:3:7: a.b.i: expected a string, found an integer");
-        assert_int_equal(toml_get_integer(root, "a.b.s.x", &i, &err), -1);
+        assert_int_equal(toml_get(root, "a.b.s.x", TOML_INTEGER, &value, &err), -1);
         assert_string_equal(err.text, "test:2:7: a.b.s: expected a table, found a string");
 }
 
