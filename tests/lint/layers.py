@@ -30,14 +30,14 @@ _OWN = {
 _BELOW_API = _OWN["engine"] + ["engine"]
 _OWN["api"] = _BELOW_API + ["varlink", "idl"]
 _OWN["daemon"] = _BELOW_API + ["api", "varlink", "idl"]
-_OWN["helper"] = ["base", "oci", "storage", "image", "runtime"]
+_OWN["helper"] = ["base", "oci", "storage", "image", "varlink", "idl"]
 _OWN["cli"] = ["base", "varlink", "idl"]
 
 _CODEC = ["varlink/codec.h", "varlink/interface.h", "idl/selkie.state.h"]
 _EXCEPTIONS = {"engine": _CODEC, "state": _CODEC}
 
 # Libraries that belong to one folder.
-_SYSTEM = {"sqlite3.h": ["state"], "curl/curl.h": ["helper"]}
+_SYSTEM = {"sqlite3.h": ["state"], "curl/curl.h": ["helper"], "gpgme.h": ["helper"]}
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 
