@@ -225,8 +225,11 @@ void log_follow_begin(Container *container, const LogFollowSink *sink, void *use
                 pthread_mutex_unlock(&follow->lock);
                 return;
         }
+        ContainerStatus status = container_run(container).status;
+        bool is_idle = status == CONTAINER_CONFIGURED || status == CONTAINER_CREATED;
         log_follow_ref(follow); /* the waiter's */
-        if (container_wait_begin(container, &follow->waiter, &exit_code) != CONTAINER_WAIT_BEGUN) {
+        if (is_idle ||
+            container_wait_begin(container, &follow->waiter, &exit_code) != CONTAINER_WAIT_BEGUN) {
                 pthread_mutex_lock(&follow->lock);
                 follow->has_ended = true;
                 pthread_mutex_unlock(&follow->lock);

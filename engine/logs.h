@@ -35,8 +35,8 @@ typedef struct LogFollowSink {
  * @userdata: must live until the last call of the sink, or log_follow_cancel() and `released`
  * @released: called when the follow needs @userdata no more; loop thread
  *
- * Any thread. One that has ended already gives its log and ends. The caller owns *ret, and gives it
- * back with log_follow_unref().
+ * Any thread. One that does not run, since it has ended or was not started yet, gives its log and
+ * ends. The caller owns *ret, and gives it back with log_follow_unref().
  */
 void log_follow_begin(Container *container, const LogFollowSink *sink, void *userdata,
                       void (*released)(void *userdata), LogFollow **ret);

@@ -43,6 +43,20 @@ def test_never_started(engine):
     assert engine.logs(engine.create("true")) == []
 
 
+def test_follow_of_one_that_does_not_run_yet(engine):
+    """As the original did it: one reply, and no wait for a start that may never come."""
+    name = engine.create("sh", "-c", "echo run")
+    assert follow(engine, name) == ([], 1)
+    engine.call("GetAttachSockets", name=name)
+    assert engine.status(name) == "created"
+    assert follow(engine, name) == ([], 1)
+    engine.call("StartContainer", name=name)
+    engine.wait(name)
+    engine.wait_status(name, "exited")
+    engine.call("GetAttachSockets", name=name)
+    assert joined(follow(engine, name)[0]) == "run\n"
+
+
 def test_both_streams_and_partial_lines(engine):
     name = engine.run("sh", "-c", "echo one; printf partial; echo err >&2")
     engine.wait(name)
