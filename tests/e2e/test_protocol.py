@@ -167,6 +167,24 @@ def test_no_varlink_message(engine, connection, case):
     assert engine.connect().Ping() == PONG["parameters"]
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1e309", "[0.5, 1E+400]"])
+def test_number_that_no_double_holds(engine, connection, number):
+    """It cannot be read, so it is no message: what was asked before is answered, then it ends."""
+    connection.send_bytes(PING)
+    inside = f'{{"method":"io.podman.Ping","parameters":{{"a":{number}}}}}'
+    connection.send_bytes(inside.encode() + b"\0" + PING)
+    assert connection.receive() == PONG
+    assert connection.is_closed_by_peer()
+    assert engine.connect().Ping() == PONG["parameters"]
+
+
+@pytest.mark.parametrize("number", ["1e308", "-1e308", "1e-999", "9223372036854775808", "1" * 300])
+def test_number_that_a_double_holds(connection, number):
+    inside = f'{{"method":"io.podman.Ping","parameters":{{"a":{number}}}}}'
+    connection.send_bytes(inside.encode() + b"\0")
+    assert connection.receive() == PONG
+
+
 @pytest.mark.parametrize("opening,closing", [(b"[", b"]"), (b'{"a":', b"}")])
 @pytest.mark.parametrize("depth", [100, 3000, 1000000])
 def test_over_deep(engine, connection, opening, closing, depth):
