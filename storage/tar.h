@@ -34,6 +34,12 @@ typedef struct TarSource {
         void *userdata;
 } TarSource;
 
+/* Takes the bytes of a stream that is written; -1 and @err stop it. */
+typedef struct TarSink {
+        int (*write)(void *userdata, const void *data, size_t size, Error *err);
+        void *userdata;
+} TarSink;
+
 typedef enum TarKind {
         TAR_FILE,
         TAR_HARDLINK,

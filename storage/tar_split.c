@@ -286,8 +286,7 @@ int tar_split_read(TarSplitReader *reader, TarSplitEntry *ret, Error *err) {
 }
 
 /* Passes a file's content on if it is what it was. */
-static int copy_file(int root_fd, const TarSplitEntry *entry, const TarSplitSink *sink,
-                     Error *err) {
+static int copy_file(int root_fd, const TarSplitEntry *entry, const TarSink *sink, Error *err) {
         char path[4096];
         _cleanup_free_ char *buffer = malloc(COPY_SIZE);
         uint64_t crc = 0;
@@ -325,7 +324,7 @@ static int copy_file(int root_fd, const TarSplitEntry *entry, const TarSplitSink
         return 0;
 }
 
-int tar_split_assemble(int fd, int root_fd, const TarSplitSink *sink, Error *err) {
+int tar_split_assemble(int fd, int root_fd, const TarSink *sink, Error *err) {
         _cleanup_(tar_split_reader_freep)
         TarSplitReader *reader = tar_split_reader_new(fd);
         TarSplitEntry entry;

@@ -15,6 +15,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "storage/tar.h"
 
 #define TAR_SPLIT_LINE_MAX (16 * 1024 * 1024) /* bytes of one line that a reader takes */
 
@@ -62,12 +63,6 @@ DEFINE_CLEANUP(TarSplitReader, tar_split_reader_free);
  */
 int tar_split_read(TarSplitReader *reader, TarSplitEntry *ret, Error *err);
 
-/* Takes the bytes of a rebuilt stream; -1 and @err stop it. */
-typedef struct TarSplitSink {
-        int (*write)(void *userdata, const void *data, size_t size, Error *err);
-        void *userdata;
-} TarSplitSink;
-
 /**
  * tar_split_assemble() - rebuild the tar stream of a layer
  * @fd:      the tar-split file at its start; borrowed
@@ -75,4 +70,4 @@ typedef struct TarSplitSink {
  *
  * Errors: ERR_CORRUPT (subject = name) when a file is not what it was; ERR_IO, and the sink's.
  */
-int tar_split_assemble(int fd, int root_fd, const TarSplitSink *sink, Error *err);
+int tar_split_assemble(int fd, int root_fd, const TarSink *sink, Error *err);

@@ -128,7 +128,7 @@ static void check_rebuilt(const Fixture *f, const StoreLayerContent *content) {
         int split = open(path, O_RDONLY | O_CLOEXEC), diff = open_diff(f, content->id);
         assert_true(split >= 0);
         digest_stream_begin(&stream);
-        if (tar_split_assemble(split, diff, &(TarSplitSink){ hash, &stream }, &err) < 0)
+        if (tar_split_assemble(split, diff, &(TarSink){ hash, &stream }, &err) < 0)
                 fail_msg("%s", err.text);
         digest_stream_finish(&stream, &digest);
         digest_stream_done(&stream);

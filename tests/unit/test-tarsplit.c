@@ -83,7 +83,7 @@ static void comes_back_as_it_was_written(void **state) {
 
 static int assemble(const Scratch *scratch, int fd, Buffer *out, Error *err) {
         assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-        return tar_split_assemble(fd, scratch->fd, &(TarSplitSink){ collect, out }, err);
+        return tar_split_assemble(fd, scratch->fd, &(TarSink){ collect, out }, err);
 }
 
 static void is_put_together_with_files(void **state) {
