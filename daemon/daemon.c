@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/path.h"
@@ -55,6 +56,7 @@ struct Daemon {
         sd_event_source *sigterm, *sigint, *idle_timer;
         bool has_failed;        /* to open or to run: the exit status says so */
         int64_t idle_timeout_s; /* 0: never */
+        char *transfer_path;    /* the helper for images, beside this program or in libexec */
         char *exit_command[4];  /* NULL-terminated; wakes an engine that its socket can start */
 };
 
@@ -169,6 +171,7 @@ static int open_engine(Daemon *daemon, Error *err) {
                 .log_size_max = daemon->engine_config.log_size_max,
                 .exit_command = daemon->exit_command[0] ? (const char *const *)daemon->exit_command
                                                         : NULL,
+                .transfer_path = daemon->transfer_path,
         };
 
         return engine_open(&daemon->engine, &options, err);
@@ -176,6 +179,28 @@ static int open_engine(Daemon *daemon, Error *err) {
 
 static void run_call(VarlinkTask *task, void *userdata) {
         pool_submit(userdata, task);
+}
+
+/* Where this program is. */
+static char *own_folder(void) {
+        char self[PATH_MAX];
+
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
+        if (n < 0)
+                return xstrdup("/usr/bin");
+        const char *slash = memrchr(self, '/', (size_t)n);
+        return xstrndup(self, (size_t)(slash - self));
+}
+
+/* A build has its programs side by side; installed, the helper is out of the way. */
+static void find_helpers(Daemon *daemon) {
+        _cleanup_free_ char *folder = own_folder();
+
+        daemon->transfer_path = xasprintf("%s/selkie-transfer", folder);
+        if (access(daemon->transfer_path, X_OK) < 0) {
+                free(daemon->transfer_path);
+                daemon->transfer_path = xstrdup(SELKIE_LIBEXEC_DIR "/selkie-transfer");
+        }
 }
 
 /* Where the socket that was handed over can be reached; NULL if only over it. */
@@ -195,14 +220,11 @@ static char *socket_address(int fd) {
  * so that its clean-up does not wait for a client: conmon then makes a call. */
 static void set_exit_command(Daemon *daemon, int activation_fd) {
         _cleanup_free_ char *address = socket_address(activation_fd);
-        char self[PATH_MAX];
+        _cleanup_free_ char *folder = own_folder();
 
-        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-        if (n < 0 || !address)
+        if (!address)
                 return;
-        self[n] = '\0';
-        char *slash = strrchr(self, '/');
-        daemon->exit_command[0] = xasprintf("%.*s/selkie", (int)(slash - self), self);
+        daemon->exit_command[0] = xasprintf("%s/selkie", folder);
         daemon->exit_command[1] = xstrdup("call");
         daemon->exit_command[2] = xasprintf("%s/io.podman.Ping", address);
 }
@@ -306,6 +328,7 @@ static int open_parts(Daemon *daemon, const Options *options, Error *err) {
         daemon->idle_timeout_s = options->idle_timeout_s >= 0 ? options->idle_timeout_s
                                  : is_activated               ? ACTIVATED_IDLE_TIMEOUT_S
                                                               : 0;
+        find_helpers(daemon);
         if (is_activated)
                 set_exit_command(daemon, activation_fd);
         if (read_configuration(daemon, options, err) < 0 ||
@@ -381,6 +404,7 @@ Daemon *daemon_close(Daemon *daemon) {
         store_config_done(&daemon->store_config);
         for (size_t i = 0; i < ARRAY_SIZE(daemon->exit_command); i++)
                 free(daemon->exit_command[i]);
+        free(daemon->transfer_path);
         fd_close(daemon->lock_fd);
         free(daemon);
         return NULL;

@@ -61,9 +61,11 @@ int engine_open(Engine **ret, const EngineOptions *options, Error *err) {
         engine->default_stop_timeout_s = options->default_stop_timeout_s;
         engine->log_size_max = options->log_size_max;
         engine->exit_command = options->exit_command;
+        engine->transfer_path = options->transfer_path;
         engine->load.run = load;
         engine->loaded.run = on_loaded;
         list_init(&engine->retries);
+        list_init(&engine->transfers);
         pthread_mutex_init(&engine->registry_lock, NULL);
         pthread_cond_init(&engine->load_ended, NULL);
         engine->images = image_catalog_new(engine->store);
@@ -100,6 +102,7 @@ Engine *engine_close(Engine *engine) {
 
 void engine_stop(Engine *engine) {
         atomic_store(&engine->is_stopping, true);
+        engine_cancel_transfers(engine);
 }
 
 void engine_abandon(Engine *engine) {

@@ -30,6 +30,7 @@ typedef struct EngineOptions {
         int64_t log_size_max; /* bytes per container log, 0: no limit */
         const char *const
                 *exit_command; /* NULL-terminated; run by conmon at a container's end, or NULL */
+        const char *transfer_path; /* of the program selkie-transfer */
 } EngineOptions;
 
 #define ENGINE_LOAD_FAILED 1 /* what loop_run() returns when the containers cannot be loaded */

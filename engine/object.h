@@ -43,12 +43,14 @@ struct Engine {
         LoopTask loaded;
         Error load_error; /* written by `load`, read by `loaded` and later */
         List retries;     /* loop thread only */
+        const char *transfer_path;
 
         pthread_mutex_t registry_lock; /* guards what follows; after a container's lock */
         pthread_cond_t load_ended;
         bool is_loaded; /* the containers of state.db are in the maps */
         Map by_id;      /* holds the one reference of the registry */
         Map by_name;
+        List transfers; /* that run now */
         Map leaving; /* by name: removed for clients, while the store still knows the name; refs */
 };
 
@@ -151,6 +153,9 @@ void container_stop_then(Container *container, StopPurpose purpose, int64_t time
 void container_repair_soon(Container *container);
 /** container_retry_later_locked() - it needs repair, but not at once: that has just failed */
 void container_retry_later_locked(Container *container);
+/** engine_cancel_transfers() - every pull and push that runs; any thread */
+void engine_cancel_transfers(Engine *engine);
+
 /** engine_end_retries() - forget what waits; loop thread, at the engine's end */
 void engine_end_retries(Engine *engine);
 

@@ -34,7 +34,9 @@ _OWN["helper"] = ["base", "oci", "storage", "image", "varlink", "idl"]
 _OWN["cli"] = ["base", "varlink", "idl"]
 
 _CODEC = ["varlink/codec.h", "varlink/interface.h", "idl/selkie.state.h"]
-_EXCEPTIONS = {"engine": _CODEC, "state": _CODEC}
+# The private wire to the helper that moves images is the engine's own.
+_TRANSFER = ["varlink/client.h", "idl/selkie.transfer.h", "idl/selkie.transfer.client.h"]
+_EXCEPTIONS = {"engine": _CODEC + _TRANSFER, "state": _CODEC}
 
 # Libraries that belong to one folder.
 _SYSTEM = {"sqlite3.h": ["state"], "curl/curl.h": ["helper"], "gpgme.h": ["helper"]}
