@@ -18,6 +18,7 @@
 #include "base/spawn.h"
 #include "engine/object.h"
 #include "idl/selkie.transfer.client.h"
+#include "varlink/codec.h"
 
 #define END_PATIENCE_MS 5000 /* for a helper that was told to stop, to take away what it began */
 
@@ -204,9 +205,9 @@ static int set_failure(const VarlinkReply *reply, Error *err) {
         Arena arena = ARENA_INIT;
         char path[CODEC_PATH_MAX];
 
-        if (!text_equal(reply->error, "selkie.transfer.Failed") ||
-            codec_decode(&selkie_transfer_type_Failed, reply->parameters, CODEC_STRICT, &arena,
-                         &failed, path) < 0) {
+        const VlErrorInfo *error = &selkie_transfer_interface.errors[SELKIE_TRANSFER_ERROR_Failed];
+        if (!text_equal(reply->error, error->qualified) ||
+            codec_decode(error->type, reply->parameters, CODEC_STRICT, &arena, &failed, path) < 0) {
                 arena_done(&arena);
                 return error_set(err, ERR_IO, NULL, "the helper answered with %s", reply->error);
         }

@@ -9,6 +9,7 @@
  * Blocking, on worker threads; cancelling is for any thread.
  */
 
+#include "base/arena.h"
 #include "base/text.h"
 #include "engine/engine.h"
 #include "idl/selkie.transfer.h"
