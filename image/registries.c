@@ -2,17 +2,24 @@
 #include "image/registries.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/config.h"
 #include "base/toml.h"
+#include "oci/reference.h"
 
 #define SYSTEM_FILE   "/etc/containers/registries.conf"
 #define SYSTEM_FOLDER "/etc/containers/registries.conf.d"
 #define USER_FILE     "containers/registries.conf"
 #define USER_FOLDER   "containers/registries.conf.d"
 #define FILE_ENV      "CONTAINERS_REGISTRIES_CONF"
+#define SYSTEM_CACHE  "/var/cache/containers/short-name-aliases.conf"
+#define USER_CACHE    "containers/short-name-aliases.conf"
 
 static void registry_done(Registry *registry) {
+        for (size_t i = 0; i < registry->mirrors_count; i++)
+                free(registry->mirrors[i].location);
+        free(registry->mirrors);
         free(registry->prefix);
         free(registry->location);
         *registry = (Registry){ .prefix = NULL };
@@ -70,6 +77,69 @@ static bool is_wildcard(const char *prefix) {
         return prefix[0] == '*';
 }
 
+static int get_mirror_use(const TomlValue *table, MirrorUse *ret, Error *err) {
+        static const char *const words[_MIRROR_USE_MAX] = {
+                [MIRROR_USE_ALL] = "all",
+                [MIRROR_USE_DIGEST_ONLY] = "digest-only",
+                [MIRROR_USE_TAG_ONLY] = "tag-only",
+        };
+        const char *word = "";
+
+        if (toml_get_string(table, "pull-from-mirror", &word, err) < 0)
+                return -1;
+        for (MirrorUse use = 0; use < _MIRROR_USE_MAX; use++)
+                if (text_equal(word, words[use]) || !*word) {
+                        *ret = use;
+                        return 0;
+                }
+        return toml_fail(toml_find(table, "pull-from-mirror"), ERR_INVALID, err,
+                         "pull-from-mirror: expected all, digest-only or tag-only, found \"%s\"",
+                         word);
+}
+
+static int read_mirror(Registry *registry, const TomlValue *table, bool only_digests, Error *err) {
+        RegistryMirror mirror = { .location = NULL };
+
+        if (table->kind != TOML_TABLE)
+                return toml_fail(table, ERR_INVALID, err, "mirror: expected tables, found %s",
+                                 toml_kind_name(table->kind));
+        if (toml_get_boolean(table, "insecure", &mirror.is_insecure, err) < 0 ||
+            get_mirror_use(table, &mirror.use, err) < 0)
+                return -1;
+        if (only_digests && toml_find(table, "pull-from-mirror"))
+                return toml_fail(toml_find(table, "pull-from-mirror"), ERR_INVALID, err,
+                                 "pull-from-mirror cannot be set where the registry sets "
+                                 "mirror-by-digest-only");
+        if (only_digests)
+                mirror.use = MIRROR_USE_DIGEST_ONLY;
+        if (get_location(table, "location", &mirror.location, err) < 0)
+                return -1;
+        GROW(registry->mirrors, registry->mirrors_count, registry->mirrors_capacity);
+        registry->mirrors[registry->mirrors_count++] = mirror;
+        if (*mirror.location)
+                return 0;
+        return toml_fail(table, ERR_INVALID, err, "a mirror has no location");
+}
+
+static int read_mirrors(Registry *registry, const TomlValue *table, Error *err) {
+        bool only_digests = false;
+        const TomlValue *array, *use = toml_find(table, "pull-from-mirror");
+
+        if (use)
+                return toml_fail(use, ERR_INVALID, err,
+                                 "pull-from-mirror is for a mirror, not for a registry");
+        if (toml_get_boolean(table, "mirror-by-digest-only", &only_digests, err) < 0)
+                return -1;
+        int r = toml_get(table, "mirror", TOML_ARRAY, &array, err);
+        if (r <= 0)
+                return r;
+        TOML_FOREACH(mirror, array) {
+                if (read_mirror(registry, mirror, only_digests, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
 static int check_registry(const TomlValue *table, const Registry *registry, Error *err) {
         const char *prefix = registry->prefix;
 
@@ -93,7 +163,8 @@ static int read_registry(Registry *registry, const TomlValue *table, Error *err)
         if (get_location(table, "prefix", &registry->prefix, err) < 0 ||
             get_location(table, "location", &registry->location, err) < 0 ||
             toml_get_boolean(table, "insecure", &registry->is_insecure, err) < 0 ||
-            toml_get_boolean(table, "blocked", &registry->is_blocked, err) < 0)
+            toml_get_boolean(table, "blocked", &registry->is_blocked, err) < 0 ||
+            read_mirrors(registry, table, err) < 0)
                 return -1;
         if (!*registry->prefix) {
                 free(registry->prefix);
@@ -129,11 +200,75 @@ static int read_registry_tables(Registries *registries, const TomlValue *array, 
         return 0;
 }
 
+static int read_mode(Registries *registries, const TomlValue *root, Error *err) {
+        static const char *const words[_SHORT_NAME_MAX] = {
+                [SHORT_NAME_PERMISSIVE] = "permissive",
+                [SHORT_NAME_ENFORCING] = "enforcing",
+                [SHORT_NAME_DISABLED] = "disabled",
+        };
+        const char *word = "";
+
+        int r = toml_get_string(root, "short-name-mode", &word, err);
+        if (r < 0 || !*word)
+                return r;
+        for (ShortNameMode mode = 0; mode < _SHORT_NAME_MAX; mode++)
+                if (text_equal(word, words[mode])) {
+                        registries->short_name_mode = mode;
+                        return 0;
+                }
+        return toml_fail(toml_find(root, "short-name-mode"), ERR_INVALID, err,
+                         "short-name-mode: expected enforcing, permissive or disabled, found "
+                         "\"%s\"",
+                         word);
+}
+
+/*
+ * An empty value erases what an earlier file has said. It is kept as such, so that looking a name
+ * up is one step.
+ */
+static int read_alias(Registries *registries, const TomlValue *alias, Error *err) {
+        Reference name = REFERENCE_INIT, target = REFERENCE_INIT;
+        Error wrong = ERROR_INIT;
+
+        if (alias->kind != TOML_STRING)
+                return toml_fail(alias, ERR_INVALID, err, "aliases.%s: expected a string, found %s",
+                                 alias->key, toml_kind_name(alias->kind));
+        if (reference_parse(alias->key, &name, &wrong) < 0 ||
+            (*alias->text && reference_parse(alias->text, &target, &wrong) < 0))
+                return toml_fail(alias, ERR_INVALID, err, "alias: %s", wrong.text);
+        if (*name.domain || *name.tag || *name.digest)
+                return toml_fail(alias, ERR_INVALID, err,
+                                 "alias \"%s\": expected a name without registry, tag and digest",
+                                 alias->key);
+        if (*alias->text && (!*target.domain || *target.tag || *target.digest))
+                return toml_fail(alias, ERR_INVALID, err,
+                                 "alias \"%s\": \"%s\" is not a registry and a name without tag "
+                                 "and digest",
+                                 alias->key, alias->text);
+        pairs_set(&registries->aliases, alias->key, alias->text);
+        return 0;
+}
+
+static int read_aliases(Registries *registries, const TomlValue *root, Error *err) {
+        const TomlValue *table;
+
+        int r = toml_get(root, "aliases", TOML_TABLE, &table, err);
+        if (r <= 0)
+                return r;
+        TOML_FOREACH(alias, table) {
+                if (read_alias(registries, alias, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
 static int read_format_2(Registries *registries, const TomlValue *root, Error *err) {
         const TomlValue *array;
 
         int r = toml_get(root, "registry", TOML_ARRAY, &array, err);
-        if (r < 0 || (r > 0 && read_registry_tables(registries, array, err) < 0))
+        if (r < 0 || (r > 0 && read_registry_tables(registries, array, err) < 0) ||
+            read_mode(registries, root, err) < 0 || read_aliases(registries, root, err) < 0 ||
+            toml_get_strings(root, "credential-helpers", &registries->credential_helpers, err) < 0)
                 return -1;
         return toml_get_strings(root, "unqualified-search-registries", &registries->search, err);
 }
@@ -174,6 +309,30 @@ static int read_format_1(Registries *registries, const TomlValue *root, Error *e
         return read_old_list(registries, root, "registries.block.registries", mark_blocked, err);
 }
 
+static int read_document(Registries *registries, const Toml *toml, bool is_drop_in, Error *err) {
+        const TomlValue *root = toml_root(toml), *old = toml_find(root, "registries");
+
+        if (!old)
+                return read_format_2(registries, root, err);
+        if (is_drop_in)
+                return toml_fail(old, ERR_INVALID, err,
+                                 "the old format, [registries], cannot be used in drop-in files");
+        if (toml_find(root, "unqualified-search-registries") || toml_find(root, "registry"))
+                return toml_fail(old, ERR_INVALID, err,
+                                 "the old format, [registries], is mixed with the new one");
+        return read_format_1(registries, root, err);
+}
+
+int registries_parse(Registries *registries, const char *name, const char *text, size_t size,
+                     bool is_drop_in, Error *err) {
+        _cleanup_(toml_freep)
+        Toml *toml = NULL;
+
+        if (toml_parse(&toml, name, text, size, err) < 0)
+                return -1;
+        return read_document(registries, toml, is_drop_in, err) < 0 ? -1 : 0;
+}
+
 /* 1, or 0 when there is no such file. */
 static int read_file(Registries *registries, const char *path, bool is_drop_in, Error *err) {
         _cleanup_(toml_freep)
@@ -182,17 +341,7 @@ static int read_file(Registries *registries, const char *path, bool is_drop_in, 
         int r = toml_load(&toml, path, err);
         if (r <= 0)
                 return r;
-        const TomlValue *root = toml_root(toml), *old = toml_find(root, "registries");
-        const TomlValue *new_list = toml_find(root, "unqualified-search-registries");
-        if (!old)
-                return read_format_2(registries, root, err) < 0 ? -1 : 1;
-        if (is_drop_in)
-                return toml_fail(old, ERR_INVALID, err,
-                                 "the old format, [registries], cannot be used in drop-in files");
-        if (new_list || toml_find(root, "registry"))
-                return toml_fail(old, ERR_INVALID, err,
-                                 "the old format, [registries], is mixed with the new one");
-        return read_format_1(registries, root, err) < 0 ? -1 : 1;
+        return read_document(registries, toml, is_drop_in, err) < 0 ? -1 : 1;
 }
 
 /* Reads the main file and says whether it is the user's own. */
@@ -228,12 +377,28 @@ static int read_drop_ins(Registries *registries, bool only_users, Error *err) {
         return 0;
 }
 
+/* What podman and others have recorded, after all that a person has written. */
+static int read_recorded_aliases(Registries *registries, Error *err) {
+        _cleanup_(toml_freep)
+        Toml *toml = NULL;
+        const char *cache = config_from_environment("XDG_CACHE_HOME");
+        const char *home = config_from_environment("HOME");
+        _cleanup_free_ char *path = geteuid() == 0 ? config_system_path(SYSTEM_CACHE)
+                                    : cache        ? xasprintf("%s/" USER_CACHE, cache)
+                                    : home         ? xasprintf("%s/.cache/" USER_CACHE, home)
+                                                   : NULL;
+
+        int r = path ? toml_load(&toml, path, err) : 0;
+        return r <= 0 ? r : read_aliases(registries, toml_root(toml), err);
+}
+
 int registries_load(Registries *ret, Error *err) {
         _cleanup_registries_ Registries registries = REGISTRIES_INIT;
         bool is_users;
 
         if (read_main_file(&registries, &is_users, err) < 0 ||
-            read_drop_ins(&registries, is_users, err) < 0)
+            read_drop_ins(&registries, is_users, err) < 0 ||
+            read_recorded_aliases(&registries, err) < 0)
                 return -1;
         for (size_t i = 0; i < registries.count; i++)
                 if (registries.items[i].is_insecure)
@@ -249,5 +414,7 @@ void registries_done(Registries *registries) {
         free(registries->items);
         strings_done(&registries->search);
         strings_done(&registries->insecure);
+        strings_done(&registries->credential_helpers);
+        pairs_done(&registries->aliases);
         *registries = (Registries)REGISTRIES_INIT;
 }

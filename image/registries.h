@@ -74,5 +74,16 @@ typedef struct Registries {
  */
 int registries_load(Registries *ret, Error *err);
 
+/**
+ * registries_parse() - add what one file says to what was read before
+ * @name:       the file's, for errors
+ * @is_drop_in: the old format is refused
+ *
+ * `insecure` is not filled: only the whole configuration says who is. After an error @registries
+ * may hold a part of the file. Errors: ERR_INVALID, ERR_LIMIT.
+ */
+int registries_parse(Registries *registries, const char *name, const char *text, size_t size,
+                     bool is_drop_in, Error *err);
+
 void registries_done(Registries *registries);
 #define _cleanup_registries_ _cleanup_(registries_done)

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "image/registries.h"
 #include "tests/unit/config-fixture.h"
@@ -50,8 +51,9 @@ static void registries_merge_by_prefix(void **state) {
 
         (void)config_put("/etc/containers/registries.conf.d/10.conf",
                          "[[registry]]\nlocation = 'b.example:5000'\nblocked = true\n");
-        (void)config_put("/etc/containers/registries.conf.d/20.conf",
-                         "unqualified-search-registries = ['c.example']\n[aliases]\nx = 'y/z'\n");
+        (void)config_put(
+                "/etc/containers/registries.conf.d/20.conf",
+                "unqualified-search-registries = ['c.example']\n[aliases]\nx = 'y.example/z'\n");
         _cleanup_registries_ Registries merged = load_registries();
         config_assert_list(&merged.search, "c.example");
         config_assert_list(&merged.insecure, "a.example/x");
@@ -84,6 +86,56 @@ static void a_users_registries_conf_hides_the_systems(void **state) {
         _cleanup_registries_ Registries named = load_registries();
         config_assert_list(&named.search, "o");
         assert_int_equal(named.count, 2);
+}
+
+static void mirrors_modes_and_helpers_are_read(void **state) {
+        (void)state;
+        (void)config_put("/etc/containers/registries.conf",
+                         "short-name-mode = 'enforcing'\ncredential-helpers = ['pass']\n"
+                         "[[registry]]\nlocation = 'a.example'\nmirror-by-digest-only = true\n"
+                         "[[registry.mirror]]\nlocation = 'm.example/a/'\ninsecure = true\n"
+                         "[[registry]]\nlocation = 'b.example'\n"
+                         "[[registry.mirror]]\nlocation = 'n.example'\n"
+                         "[[registry.mirror]]\nlocation = 'o.example'\n"
+                         "pull-from-mirror = 'tag-only'\n");
+        (void)config_put("/etc/containers/registries.conf.d/1.conf",
+                         "credential-helpers = ['containers-auth.json', 'secretservice']\n"
+                         "short-name-mode = ''\n");
+        _cleanup_registries_ Registries registries = load_registries();
+        assert_int_equal(registries.short_name_mode, SHORT_NAME_ENFORCING);
+        config_assert_list(&registries.credential_helpers, "containers-auth.json secretservice");
+        assert_int_equal(registries.items[0].mirrors_count, 1);
+        assert_string_equal(registries.items[0].mirrors[0].location, "m.example/a");
+        assert_true(registries.items[0].mirrors[0].is_insecure);
+        assert_int_equal(registries.items[0].mirrors[0].use, MIRROR_USE_DIGEST_ONLY);
+        assert_int_equal(registries.items[1].mirrors_count, 2);
+        assert_int_equal(registries.items[1].mirrors[0].use, MIRROR_USE_ALL);
+        assert_int_equal(registries.items[1].mirrors[1].use, MIRROR_USE_TAG_ONLY);
+}
+
+static const char *alias_of(const Registries *registries, const char *name) {
+        return pairs_get(&registries->aliases, name);
+}
+
+static void aliases_come_from_all_files_and_the_cache_is_last(void **state) {
+        (void)state;
+        (void)config_put("/etc/containers/registries.conf",
+                         "[aliases]\na = 'main.example/a'\nb = 'main.example/b'\n"
+                         "'c/d' = 'main.example:5000/c/d'\n");
+        (void)config_put("/etc/containers/registries.conf.d/1.conf",
+                         "[aliases]\na = 'drop.example/a'\nb = ''\ne = 'drop.example/e'\n");
+        _cleanup_registries_ Registries files = load_registries();
+        assert_string_equal(alias_of(&files, "a"), "drop.example/a");
+        assert_string_equal(alias_of(&files, "b"), "");
+        assert_string_equal(alias_of(&files, "c/d"), "main.example:5000/c/d");
+
+        const char *cache = geteuid() == 0 ? "/var/cache/containers/short-name-aliases.conf"
+                                           : "/home/.cache/containers/short-name-aliases.conf";
+        (void)config_put(cache, "[aliases]\nb = 'cache.example/b'\ne = ''\n");
+        _cleanup_registries_ Registries all = load_registries();
+        assert_string_equal(alias_of(&all, "b"), "cache.example/b");
+        assert_string_equal(alias_of(&all, "e"), "");
+        assert_null(alias_of(&all, "f"));
 }
 
 static void the_old_format_is_read(void **state) {
@@ -129,6 +181,42 @@ static void a_bad_registries_conf_says_where(void **state) {
                   "2:2: the old format, [registries], is mixed with the new one" },
                 { "/etc/containers/registries.conf", "[registries]\nsearch.registries = [1]",
                   "2:22: registries.search.registries: expected a string, found an integer" },
+                { "/etc/containers/registries.conf", "[[registry]]\nlocation = 'x'\nmirror = [1]",
+                  "3:11: mirror: expected tables, found an integer" },
+                { "/etc/containers/registries.conf",
+                  "[[registry]]\nlocation = 'x'\n[[registry.mirror]]\ninsecure = true",
+                  "3:12: a mirror has no location" },
+                { "/etc/containers/registries.conf",
+                  "[[registry]]\nlocation = 'x'\npull-from-mirror = 'all'",
+                  "3:20: pull-from-mirror is for a mirror, not for a registry" },
+                { "/etc/containers/registries.conf",
+                  "[[registry]]\nlocation = 'x'\n[[registry.mirror]]\nlocation = 'y'\n"
+                  "pull-from-mirror = 'digest'",
+                  "5:20: pull-from-mirror: expected all, digest-only or tag-only, found "
+                  "\"digest\"" },
+                { "/etc/containers/registries.conf",
+                  "[[registry]]\nlocation = 'x'\nmirror-by-digest-only = true\n"
+                  "[[registry.mirror]]\nlocation = 'y'\npull-from-mirror = 'all'",
+                  "6:20: pull-from-mirror cannot be set where the registry sets "
+                  "mirror-by-digest-only" },
+                { "/etc/containers/registries.conf", "short-name-mode = 'strict'",
+                  "1:19: short-name-mode: expected enforcing, permissive or disabled, found "
+                  "\"strict\"" },
+                { "/etc/containers/registries.conf", "credential-helpers = 'pass'",
+                  "1:22: credential-helpers: expected an array, found a string" },
+                { "/etc/containers/registries.conf", "[aliases]\nx = 1",
+                  "2:5: aliases.x: expected a string, found an integer" },
+                { "/etc/containers/registries.conf", "[aliases]\n'X' = 'a.example/x'",
+                  "2:7: alias: \"X\" is no valid image reference: the name must be in lower case" },
+                { "/etc/containers/registries.conf", "[aliases]\n'x:1' = 'a.example/x'",
+                  "2:9: alias \"x:1\": expected a name without registry, tag and digest" },
+                { "/etc/containers/registries.conf", "[aliases]\n'localhost/x' = 'a.example/x'",
+                  "2:17: alias \"localhost/x\": expected a name without registry, tag and digest" },
+                { "/etc/containers/registries.conf", "[aliases]\nx = 'a/x'",
+                  "2:5: alias \"x\": \"a/x\" is not a registry and a name without tag and digest" },
+                { "/etc/containers/registries.conf.d/x.conf", "[aliases]\nx = 'a.example/x:1'",
+                  "2:5: alias \"x\": \"a.example/x:1\" is not a registry and a name without tag "
+                  "and digest" },
                 { "/etc/containers/registries.conf.d/x.conf", "[registries.search]\nregistries=[]",
                   "1:2: the old format, [registries], cannot be used in drop-in files" },
         };
@@ -155,6 +243,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 IN_ROOT(registries_merge_by_prefix),
                 IN_ROOT(a_users_registries_conf_hides_the_systems),
+                IN_ROOT(mirrors_modes_and_helpers_are_read),
+                IN_ROOT(aliases_come_from_all_files_and_the_cache_is_last),
                 IN_ROOT(the_old_format_is_read),
                 IN_ROOT(a_bad_registries_conf_says_where),
         };
