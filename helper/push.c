@@ -203,9 +203,11 @@ static int offer(Push *push, const Descriptor *blob, Descriptor *ret, Error *err
 static int choose_compression(const PushRequest *request, Compression *ret, Error *err) {
         const char *wanted = request->compression;
 
-        if (request->sink->wants_plain || text_equal(wanted, "none"))
+        if (text_is_empty(wanted))
+                *ret = request->sink->wants_plain ? COMPRESSION_NONE : COMPRESSION_GZIP;
+        else if (text_equal(wanted, "none"))
                 *ret = COMPRESSION_NONE;
-        else if (text_is_empty(wanted) || text_equal(wanted, "gzip"))
+        else if (text_equal(wanted, "gzip"))
                 *ret = COMPRESSION_GZIP;
         else if (text_equal(wanted, "zstd"))
                 *ret = COMPRESSION_ZSTD;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "helper/transport.h"
+#include "image/transport.h"
 
 #include <string.h>
 
