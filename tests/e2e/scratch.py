@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counting what a test could leave behind on the host: mounts, processes, cgroups, files."""
+"""Patience, and counting what a test could leave behind on the host: mounts, processes, cgroups."""
 
 import os
 import time
 
 
-def wait_until(condition, timeout=10.0, what="the condition"):
+# A sanitizer build runs several times slower: bounds on time are stretched by this.
+SLOWNESS = float(os.environ.get("SELKIE_TEST_SLOWNESS", "1"))
+
+# Seconds for what is bound to happen. A test that passes does not wait them out, so they are many
+# enough for a machine that is busy with other things.
+PATIENCE = 30 * SLOWNESS
+
+
+def wait_until(condition, what, timeout=PATIENCE):
     """Poll every 5 ms: only for what the engine cannot tell us."""
     deadline = time.monotonic() + timeout
     while True:

@@ -8,7 +8,7 @@ import struct
 import termios
 
 import scratch
-from engine import SLOWNESS
+from scratch import PATIENCE
 
 STDOUT, STDERR = 2, 3
 
@@ -18,7 +18,7 @@ class Attached:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(20 * SLOWNESS)
+        self.socket.settimeout(PATIENCE)
         folder = os.open(os.path.dirname(path), os.O_PATH)
         try:  # the path may be longer than an address can be
             self.socket.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
@@ -73,7 +73,7 @@ def test_terminal_and_its_size(engine):
     os.write(control, b"1 33 77\n")
     os.close(control)
     pid = engine.call("GetContainer", name=name)["container"]["namespaces"]["pid"]
-    scratch.wait_until(lambda: window_of(pid) == (33, 77), 10, "the new size")
+    scratch.wait_until(lambda: window_of(pid) == (33, 77), "the new size")
     attached.socket.sendall(b"\n")
     assert b"33 77" in attached.read_to_the_end()[STDOUT]
 

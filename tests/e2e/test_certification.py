@@ -19,6 +19,7 @@ import pytest
 
 import scratch
 from engine import SELKIE, SELKIED
+from scratch import PATIENCE
 from varlink import Connection, VarlinkError
 
 BUILD = os.path.join(os.path.dirname(SELKIED), "tests")
@@ -59,7 +60,11 @@ STEPS = [
 
 def run_client(address, status=0):
     result = subprocess.run(
-        [CLIENT, "--varlink=" + address], capture_output=True, text=True, timeout=60, check=False
+        [CLIENT, "--varlink=" + address],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
     )
     assert result.returncode == status, result.stdout + result.stderr
     assert ("Certification passed" in result.stdout) == (status == 0)
@@ -76,11 +81,11 @@ def running_server(address, answers, **kwargs):
     """certification-server, until the block ends; it must end by itself on SIGTERM."""
     with subprocess.Popen([SERVER, "--varlink=" + address], **kwargs) as process:
         try:
-            scratch.wait_until(answers, 10, "the server to listen")
+            scratch.wait_until(answers, "the server to listen")
             yield process
         finally:
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(PATIENCE) == 0
 
 
 @pytest.fixture
@@ -252,11 +257,11 @@ def test_foreign_server(folder):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        listener.settimeout(20)
+        listener.settimeout(PATIENCE)
         thread = threading.Thread(target=foreign_server, args=(listener, requests))
         thread.start()
         run_client("unix:" + path)
-        thread.join(20)
+        thread.join(PATIENCE)
     received = [json.loads(request) for request in requests]
     identified = {"client_id": "c0ffee"}
     assert received[0]["method"] == INTERFACE + ".Start"
@@ -291,7 +296,7 @@ def test_server_that_gives_something_else(folder):
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen()
-            listener.settimeout(20)
+            listener.settimeout(PATIENCE)
 
             def answer(listener=listener, reply=reply):
                 connection, _ = listener.accept()
@@ -302,7 +307,7 @@ def test_server_that_gives_something_else(folder):
             thread = threading.Thread(target=answer)
             thread.start()
             assert run_client("unix:" + path, 1).stderr.count("\n") == 1
-            thread.join(20)
+            thread.join(PATIENCE)
         os.unlink(path)
 
 
@@ -398,12 +403,12 @@ def test_activation(folder, sockets, names, chosen):
         for listener in listeners:
             listener.close()
         if chosen is None:
-            assert process.wait(10) == 1 and process.stderr.read().count(b"\n") == 1
+            assert process.wait(PATIENCE) == 1 and process.stderr.read().count(b"\n") == 1
             return
         run_client(f"unix:{folder}/{chosen}")
         assert not os.path.exists(folder / "unused")
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert os.path.exists(folder / str(chosen))  # not ours to remove
 
 
@@ -412,7 +417,7 @@ def test_activation(folder, sockets, names, chosen):
 
 def test_address_in_use(path):
     result = subprocess.run(
-        [SERVER, "--varlink=unix:" + path], capture_output=True, timeout=20, check=False
+        [SERVER, "--varlink=unix:" + path], capture_output=True, timeout=PATIENCE, check=False
     )
     assert result.returncode == 1 and b"in use" in result.stderr
     run_client("unix:" + path)
@@ -421,7 +426,7 @@ def test_address_in_use(path):
 def test_stale_socket_is_replaced(folder):
     path = str(folder / "socket")
     with subprocess.Popen([SERVER, "--varlink=unix:" + path]) as process:
-        scratch.wait_until(lambda: can_connect(socket.AF_UNIX, path), 10, "the server")
+        scratch.wait_until(lambda: can_connect(socket.AF_UNIX, path), "the server")
         process.kill()
     assert os.path.exists(path)
     with running_server("unix:" + path, lambda: can_connect(socket.AF_UNIX, path)):
@@ -433,7 +438,7 @@ def test_a_file_is_no_socket(folder):
     path = folder / "socket"
     path.write_text("mine")
     result = subprocess.run(
-        [SERVER, f"--varlink=unix:{path}"], capture_output=True, timeout=20, check=False
+        [SERVER, f"--varlink=unix:{path}"], capture_output=True, timeout=PATIENCE, check=False
     )
     assert result.returncode == 1 and path.read_text() == "mine"
 
@@ -449,14 +454,14 @@ def test_many_start_at_once(folder):
     ]
     try:
         scratch.wait_until(
-            lambda: sum(server.poll() is not None for server in servers) == 19, 20, "19 to give up"
+            lambda: sum(server.poll() is not None for server in servers) == 19, "19 to give up"
         )
         run_client("unix:" + path)
         assert sorted(server.poll() or 0 for server in servers) == [0] + [1] * 19
     finally:
         for server in servers:
             server.terminate()
-            server.wait(10)
+            server.wait(PATIENCE)
             server.stderr.close()
 
 
@@ -465,7 +470,7 @@ def test_many_start_at_once(folder):
 
 def selkie(*arguments, **kwargs):
     return subprocess.run(
-        [SELKIE, *arguments], capture_output=True, timeout=30, check=False, **kwargs
+        [SELKIE, *arguments], capture_output=True, timeout=PATIENCE, check=False, **kwargs
     )
 
 
@@ -518,7 +523,7 @@ def test_bridge_ends_when_its_reader_is_gone(path):
         ours.sendall(request * 1000)
         assert ours.recv(100).startswith(b'{"parameters":{"vendor"')
         ours.close()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_bridge_to_nowhere(folder):

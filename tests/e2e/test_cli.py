@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 
-from engine import SELKIE, SLOWNESS
+from engine import SELKIE
 from methods import description
+from scratch import PATIENCE
 
 NO_SUCH = "unix:/no/such/socket"
 
@@ -32,7 +33,7 @@ def selkie(*arguments, data=None):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=30 * SLOWNESS,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -124,7 +125,7 @@ def test_bridge(engine):
         [SELKIE, "bridge", "--connect", "unix:" + engine.socket],
         input=ping * 100,
         stdout=subprocess.PIPE,
-        timeout=30 * SLOWNESS,
+        timeout=PATIENCE,
         check=True,
     )
     assert result.stdout == b'{"parameters":{"ping":{"message":"OK"}}}\0' * 100
@@ -137,11 +138,11 @@ def test_bridge_as_an_exec_address(engine):
         [SELKIE, "bridge", "--connect", "unix:" + engine.socket], stdin=theirs, stdout=theirs
     )
     theirs.close()
-    ours.settimeout(20 * SLOWNESS)
+    ours.settimeout(PATIENCE)
     ours.sendall(b'{"method":"io.podman.Ping"}\0')
     assert ours.recv(4096).endswith(b'"OK"}}}\0')
     ours.close()
-    assert process.wait(20 * SLOWNESS) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("words", [["call", "io.podman.Ping"], ["help", "io.podman"], ["info"]])
@@ -167,7 +168,7 @@ def with_output(address, words, descriptor):
             stdout=output,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=30 * SLOWNESS,
+            timeout=PATIENCE,
             check=False,
         )
 

@@ -9,6 +9,7 @@ import pytest
 
 import scratch
 from engine import SLOWNESS
+from scratch import PATIENCE
 from varlink import Closed, VarlinkError
 
 SEED = random.randrange(1 << 32)
@@ -32,7 +33,6 @@ def assert_consistent(engine, known):
     engine.ids |= set(shown)
     scratch.wait_until(
         lambda: layers(engine) == 1 + len(engine.containers()),
-        10 * SLOWNESS,
         f"{1 + len(shown)} layers, there are {layers(engine)}",
     )
     for name in shown:
@@ -118,7 +118,7 @@ def test_during_create(engine, delay):
     assert_consistent(engine, known)
     # whatever became of it, the name can be had, as soon as what was half done is undone
     if engine.call("ContainerExists", name="half")["exists"] == 1:
-        scratch.wait_until(lambda: can_create(engine, "half"), 5 * SLOWNESS, "the name")
+        scratch.wait_until(lambda: can_create(engine, "half"), "the name")
     assert_all_gone(engine)
 
 
@@ -130,7 +130,6 @@ def test_during_start(engine, delay):
     assert_consistent(engine, {name})
     status = scratch.wait_until(
         lambda: engine.status(name) in ("configured", "running", "exited") and engine.status(name),
-        10 * SLOWNESS,
         "the half-done start to be settled",
     )
     if answer:
@@ -174,9 +173,7 @@ def test_rm_container_that_ends_while_the_engine_is_down(engine, delay):
     if engine.call("ContainerExists", name=name)["exists"] == 0:
         if engine.status(name) == "configured":
             engine.call("StartContainer", name=name)
-        scratch.wait_until(
-            lambda: engine.call("ContainerExists", name=name)["exists"] == 1, 10 * SLOWNESS, "rm"
-        )
+        scratch.wait_until(lambda: engine.call("ContainerExists", name=name)["exists"] == 1, "rm")
     assert_all_gone(engine)
 
 
@@ -238,7 +235,7 @@ def test_at_random_points_of_a_busy_engine(engine):
     finally:
         over.set()
         for one in clients:
-            one.join(60 * SLOWNESS)
+            one.join(2 * PATIENCE)
     engine.restart()
     assert_consistent(engine, known)
     for container in engine.containers():

@@ -14,6 +14,7 @@ import pytest
 
 import busybox
 import scratch
+from scratch import PATIENCE
 
 # Objects whose keys are data.
 MAPS = {"Labels", "Annotations", "Tmpfs", "PortBindings", "CgroupConf", "Volumes", "Networks"}
@@ -89,7 +90,7 @@ def theirs():
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
-            timeout=120,
+            timeout=4 * PATIENCE,
             check=True,
         ).stdout
 

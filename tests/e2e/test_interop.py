@@ -9,6 +9,7 @@ import threading
 import pytest
 
 import busybox
+from scratch import PATIENCE
 
 POLICY = '{"default":[{"type":"insecureAcceptAnything"}]}'
 
@@ -48,7 +49,7 @@ def podman(engine):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
+            timeout=4 * PATIENCE,
             check=False,
         )
         assert result.returncode == 0 or not check, result.stderr

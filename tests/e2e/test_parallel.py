@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from engine import SLOWNESS
+from scratch import PATIENCE
 from varlink import VarlinkError
 
 
@@ -24,7 +24,7 @@ def in_threads(count, work):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(300 * SLOWNESS)
+        thread.join(10 * PATIENCE)
         assert not thread.is_alive(), "a client hangs"
     if failures:
         raise failures[0]
@@ -34,7 +34,7 @@ def test_two_hundred_containers_by_twenty_clients(engine):
     """Each with its own exit code and words: nothing is mixed up, and nothing is left."""
 
     def client(turn):
-        connection = engine.connect(300)
+        connection = engine.connect(10 * PATIENCE)
         for number in range(10):
             code = turn * 10 + number
             created = connection.CreateContainer(
@@ -85,7 +85,7 @@ def test_one_container_pulled_at_from_all_sides(engine):
     over = time.monotonic() + 3
 
     def client(turn):
-        connection = engine.connect(120)
+        connection = engine.connect(4 * PATIENCE)
         calls = [
             ("StartContainer", {}),
             ("StopContainer", {"timeout": 0}),
@@ -133,7 +133,7 @@ def test_lists_while_containers_come_and_go(engine):
     lists = []
 
     def lister(_):
-        connection = engine.connect(120)
+        connection = engine.connect(4 * PATIENCE)
         while not over.is_set():
             lists.append(len(connection.ListContainers()["containers"]))
 
@@ -151,7 +151,7 @@ def test_lists_while_containers_come_and_go(engine):
     finally:
         over.set()
         for one in listers:
-            one.join(60 * SLOWNESS)
+            one.join(2 * PATIENCE)
     assert len(lists) > 20 and max(lists) <= 6
 
 

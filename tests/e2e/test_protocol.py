@@ -191,7 +191,7 @@ def test_over_deep(engine, connection, opening, closing, depth):
     """Nesting beyond the limit costs the sender its call or connection, and the engine nothing."""
     inside = opening * depth + (b"1" if opening != b"[" else b"") + closing * depth
     connection.send_bytes(b'{"method":"io.podman.Ping","parameters":{"x":' + inside + b"}}\0")
-    assert connection.is_closed_by_peer(30)
+    assert connection.is_closed_by_peer()
     assert engine.connect().Ping() == PONG["parameters"]
 
 
@@ -230,7 +230,7 @@ def test_half_sent_messages_cost_little(engine):
         one.send_bytes(PING[:-5])
     begin = time.monotonic()
     assert engine.connect().Ping() == PONG["parameters"]
-    assert time.monotonic() - begin < 1.0 * SLOWNESS
+    assert time.monotonic() - begin < 5.0 * SLOWNESS
     for one in stuck[:50]:
         one.close()
     for one in stuck[50:]:
@@ -295,7 +295,6 @@ def test_peers_that_vanish(engine):
         one.close()
     scratch.wait_until(
         lambda: len(os.listdir(f"/proc/{engine.process.pid}/fd")) <= before + 1,
-        10 * SLOWNESS,
         "descriptors of vanished peers to be closed",
     )
     assert engine.connect().Ping() == PONG["parameters"]

@@ -5,7 +5,8 @@ import os
 import re
 import subprocess
 
-from engine import PROJECT, SELKIE, SLOWNESS
+from engine import PROJECT, SELKIE
+from scratch import PATIENCE
 
 
 def commands(heading):
@@ -30,7 +31,7 @@ def test_first_container(bare_engine, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=60 * SLOWNESS,
+        timeout=2 * PATIENCE,
         check=False,
     )
     assert result.returncode == 0 and result.stderr == "", result

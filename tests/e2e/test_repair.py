@@ -15,9 +15,8 @@ import pytest
 import scratch
 from engine import SLOWNESS, Engine
 from faulty import FaultyRuntime
+from scratch import PATIENCE
 from varlink import Closed, VarlinkError
-
-PATIENCE = 20 * SLOWNESS  # a retry comes after 2 s, the next after 4
 
 
 @pytest.fixture
@@ -148,7 +147,7 @@ def test_cleaning_up_is_tried_again(faulty):
         faulty.call("StartContainer", name=name)
     assert faulty.status(name) == "stopped"
     faulty.faults.clear("delete.before")
-    faulty.wait_status(name, "exited", PATIENCE)
+    faulty.wait_status(name, "exited")
 
 
 def test_cleaning_up_is_made_up_for_by_the_next_call(faulty):
@@ -167,7 +166,7 @@ def test_removal_is_tried_again(faulty):
     faulty.faults.set("delete.before", "exit 1")
     name = faulty.run("true", name="fleeting", rm=True)
     scratch.wait_until(
-        lambda: faulty.call("ContainerExists", name="fleeting")["exists"] == 1, PATIENCE, "its end"
+        lambda: faulty.call("ContainerExists", name="fleeting")["exists"] == 1, "its end"
     )
     assert os.path.exists(f"{faulty.root}/overlay-containers/{name}")
     faulty.faults.clear("delete.before")
@@ -177,11 +176,10 @@ def test_removal_is_tried_again(faulty):
 
     faulty.faults.set("delete.before", "exit 1")
     name = faulty.run("true", rm=True)
-    scratch.wait_until(lambda: not faulty.containers(), PATIENCE, "its end")
+    scratch.wait_until(lambda: not faulty.containers(), "its end")
     faulty.faults.clear("delete.before")
     scratch.wait_until(
         lambda: not os.path.exists(f"{faulty.root}/overlay-containers/{name}"),
-        PATIENCE,
         "the removal",
     )
 
@@ -208,11 +206,11 @@ def test_what_runs_is_not_killed_because_the_runtime_fails(faulty):
     faulty.faults.clear("start.after")
     faulty.faults.set("state.before", "echo cannot say >&2; exit 1")
     faulty.start()
-    scratch.wait_until(lambda: "cannot say" in faulty.log_text(), PATIENCE, "the first try")
+    scratch.wait_until(lambda: "cannot say" in faulty.log_text(), "the first try")
     with pytest.raises(VarlinkError, match="cannot say"):
         faulty.call("StopContainer", name=name, timeout=0)
     faulty.faults.clear("state.before")
-    faulty.wait_status(name, "running", PATIENCE)
+    faulty.wait_status(name, "running")
     assert scratch.is_alive(pid_of(faulty, name))
 
 
@@ -239,7 +237,7 @@ def test_one_container_does_not_keep_all_workers(faulty):
     clients = [threading.Thread(target=kill) for _ in range(80)]
     for one in clients:
         one.start()
-    scratch.wait_until(lambda: len(refused) >= 80 - 32, PATIENCE, "calls to be refused")
+    scratch.wait_until(lambda: len(refused) >= 80 - 32, "calls to be refused")
     other = faulty.run("sh", "-c", "exit 2")
     assert faulty.wait(other) == 2
     os.unlink(f"{faulty.folder}/hang")
@@ -306,7 +304,7 @@ def test_out_of_descriptors(engine):
         held.append(engine.connect())
         held[-1].send("io.podman.Ping")
     scratch.wait_until(
-        lambda: len(os.listdir(f"/proc/{engine.process.pid}/fd")) >= FILES, PATIENCE, "the limit"
+        lambda: len(os.listdir(f"/proc/{engine.process.pid}/fd")) >= FILES, "the limit"
     )
     os.kill(pid, 9)
     time.sleep(0.5 * SLOWNESS)

@@ -20,6 +20,7 @@ import threading
 import pytest
 
 from engine import Engine
+from scratch import PATIENCE
 
 ANNOTATION = "run.oci.seccomp_bpf_data"
 CRUN = "/usr/bin/crun"
@@ -274,7 +275,7 @@ def run_bare(folder, config, root):
         "cat state/test/seccomp.bpf >filter && $c start test && "
         "while $c state test | grep -q running; do :; done; $c delete --force test"
     )
-    subprocess.run([*IN_NAMESPACE, "sh", "-c", script, folder], check=True, timeout=60)
+    subprocess.run([*IN_NAMESPACE, "sh", "-c", script, folder], check=True, timeout=2 * PATIENCE)
     with open(f"{folder}/out", encoding="utf-8") as out, open(f"{folder}/filter", "rb") as loaded:
         return out.read(), Filter(loaded.read())
 

@@ -24,6 +24,7 @@ import pytest
 
 import scratch
 from engine import SELKIED
+from scratch import PATIENCE
 
 TOOL = os.path.join(os.path.dirname(SELKIED), "tests", "storage", "store-tool")
 POLICY = '{"default":[{"type":"insecureAcceptAnything"}]}'
@@ -71,7 +72,7 @@ class Shop:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=180,
+            timeout=6 * PATIENCE,
             check=False,
         )
         assert result.returncode == 0 or not check, f"{words}: {result.stderr}"

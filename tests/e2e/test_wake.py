@@ -6,6 +6,7 @@ import os
 import scratch
 from engine import Engine
 from test_daemon import activated
+from scratch import PATIENCE
 from varlink import Connection
 
 BUSYBOX = {"reference": "busybox", "message": "", "changes": ["CMD=sh"]}
@@ -20,20 +21,20 @@ def test_end_of_a_container_wakes_an_activated_engine(busybox_tar):
             created = {"image": "busybox", "command": ["sleep", "2.5"], "name": "late"}
             name = connection.CreateContainer(create=created)["container"]
             connection.StartContainer(name=name)
-        assert engine.process.wait(20) == 0  # idle; the container runs on
+        assert engine.process.wait(PATIENCE) == 0  # idle; the container runs on
         engine.process = None
 
         # Nobody serves now, so the call of conmon waits in the socket that systemd holds.
-        listener.settimeout(20)
+        listener.settimeout(PATIENCE)
         call, _ = listener.accept()
-        call.settimeout(20)
+        call.settimeout(PATIENCE)
         assert b'"io.podman.Ping"' in call.recv(4096)
         call.close()
         listener.close()
 
         os.unlink(engine.socket)
         engine.start()
-        assert scratch.wait_until(lambda: engine.status("late") == "exited", 20, "the clean-up")
+        assert scratch.wait_until(lambda: engine.status("late") == "exited", "the clean-up")
         assert engine.wait("late") == 0
         engine.remove_all()
         engine.assert_no_leaks()

@@ -8,7 +8,9 @@ import json
 import socket
 import time
 
-TIMEOUT = 60.0
+from scratch import PATIENCE
+
+TIMEOUT = 2 * PATIENCE
 
 
 class VarlinkError(Exception):
@@ -115,9 +117,9 @@ class Connection:
             raise AttributeError(name)
         return lambda **parameters: self.call("io.podman." + name, parameters)
 
-    def is_closed_by_peer(self, timeout=10.0):
-        """Whether the service ends this connection within the time, whatever it sends before."""
-        deadline = time.monotonic() + timeout
+    def is_closed_by_peer(self):
+        """Whether the service ends this connection, whatever it sends before."""
+        deadline = time.monotonic() + PATIENCE
         while True:
             self.socket.settimeout(max(0.01, deadline - time.monotonic()))
             try:
