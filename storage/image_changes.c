@@ -62,14 +62,26 @@ static char *names_json(const Strings *names) {
         return buffer_take_string(&text);
 }
 
-/* Puts @names before @history, each once. */
-static void merge_history(Strings *ret, const Strings *names, const Strings *history) {
+static void add_once(Strings *ret, const char *name) {
+        if (!strings_contains(ret, name))
+                strings_add(ret, name);
+}
+
+/* Puts @added before @names, each once. */
+static void merge_names(Strings *ret, const Strings *added, const Strings *names) {
+        for (size_t i = 0; i < added->count; i++)
+                add_once(ret, added->items[i]);
         for (size_t i = 0; i < names->count; i++)
-                if (!strings_contains(ret, names->items[i]))
-                        strings_add(ret, names->items[i]);
+                add_once(ret, names->items[i]);
+}
+
+/* The names that were ever given, newest first; of those that came together the last one is. */
+static void extend_history(Strings *ret, const Strings *names, const Strings *history) {
+        for (size_t i = names->count; i > 0; i--)
+                if (!strings_contains(history, names->items[i - 1]))
+                        strings_add(ret, names->items[i - 1]);
         for (size_t i = 0; i < history->count; i++)
-                if (!strings_contains(ret, history->items[i]))
-                        strings_add(ret, history->items[i]);
+                add_once(ret, history->items[i]);
 }
 
 /* Exchanges an image's names in memory; what is new becomes part of its history. */
@@ -78,7 +90,7 @@ static Record *set_names(Records *images, Record *record, const Strings *names) 
         _cleanup_buffer_ Buffer step = BUFFER_INIT, text = BUFFER_INIT;
         _cleanup_strings_ Strings history = STRINGS_INIT;
 
-        merge_history(&history, names, &self->names_history);
+        extend_history(&history, names, &self->image.names_history);
         _cleanup_free_ char *names_text = names_json(names), *history_text = names_json(&history);
         (void)json_replace_member((JsonSpan){ record->text, record->size }, "names", names_text,
                                   &step);
@@ -149,11 +161,14 @@ static void merge_big_data(StoreImage *image, const StoreImage *old, const Store
 /* The whole record of a new image. */
 static void format_image(Buffer *text, const StoreImageSpec *spec, const Strings *names,
                          const StoreImage *data) {
+        _cleanup_strings_ Strings history = STRINGS_INIT;
+
+        extend_history(&history, names, &(Strings)STRINGS_INIT);
         member_open(text, NULL, '{');
         member_text(text, "id", spec->id);
         member_text(text, "digest", spec->digest);
         append_names(text, "names", names);
-        append_names(text, "names-history", names);
+        append_names(text, "names-history", &history);
         member_text_given(text, "layer", spec->layer);
         member_text(text, "metadata", "{}");
         append_big_data(text, data);
@@ -169,7 +184,7 @@ static void extend_image(Records *images, Record *record, const Strings *added,
         JsonCursor cursor;
         JsonSpan key, value;
 
-        merge_history(&names, added, &image_of(record)->names);
+        merge_names(&names, added, &image_of(record)->names);
         buffer_append_byte(&members, '{');
         append_big_data(&members, data);
         buffer_append_byte(&members, '}');
@@ -244,6 +259,46 @@ int store_image_set_names(Store *store, const char *id, const char *const *names
         collect_names(&list, names, count);
         take_names(images, id, &list);
         (void)set_names(images, record, &list);
+        return records_save(images, err);
+}
+
+int store_image_add_name(Store *store, const char *id, const char *name, Error *err) {
+        _cleanup_(records_end_writep)
+        Records *images = NULL;
+        _cleanup_strings_ Strings added = STRINGS_INIT, names = STRINGS_INIT;
+
+        if (records_write(&store->images, &images, err) < 0)
+                return -1;
+        Record *record = records_find(images, id);
+        if (!record)
+                return image_not_found(err, id);
+        if (strings_contains(&image_of(record)->names, name))
+                return 0;
+        strings_add(&added, name);
+        strings_copy(&names, &image_of(record)->names);
+        strings_add(&names, name);
+        take_names(images, id, &added);
+        (void)set_names(images, record, &names);
+        return records_save(images, err);
+}
+
+int store_image_remove_name(Store *store, const char *id, const char *name, Error *err) {
+        _cleanup_(records_end_writep)
+        Records *images = NULL;
+        _cleanup_strings_ Strings names = STRINGS_INIT;
+
+        if (records_write(&store->images, &images, err) < 0)
+                return -1;
+        Record *record = records_find(images, id);
+        if (!record)
+                return image_not_found(err, id);
+        const Strings *old = &image_of(record)->names;
+        for (size_t i = 0; i < old->count; i++)
+                if (!text_equal(old->items[i], name))
+                        strings_add(&names, old->items[i]);
+        if (names.count == old->count)
+                return 0;
+        (void)set_names(images, record, &names);
         return records_save(images, err);
 }
 

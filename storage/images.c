@@ -20,7 +20,7 @@ static void image_record_destroy(Record *record) {
         free(image->id);
         free(image->digest);
         strings_done(&image->names);
-        strings_done(&self->names_history);
+        strings_done(&image->names_history);
         strings_done(&self->mapped_layers);
         free(image->layer);
         free(image->metadata);
@@ -58,7 +58,7 @@ static Record *image_record_decode(const json_t *object, Error *err) {
         if (record_get_id(object, "id", true, &image->id, err) < 0 ||
             record_get_string(object, "digest", &image->digest, err) < 0 ||
             record_get_names(object, "names", &image->names, err) < 0 ||
-            record_get_names(object, "names-history", &self->names_history, err) < 0 ||
+            record_get_names(object, "names-history", &image->names_history, err) < 0 ||
             record_get_names(object, "mapped-layers", &self->mapped_layers, err) < 0 ||
             record_get_id(object, "layer", false, &image->layer, err) < 0 ||
             record_get_string(object, "metadata", &image->metadata, err) < 0 ||

@@ -154,7 +154,8 @@ typedef struct StoreImage {
         char *id;     /* 64 hex digits */
         char *digest; /* of the manifest; NULL if the record has none */
         Strings names;
-        char *layer; /* top layer, NULL for an image without layers */
+        Strings names_history; /* all that it ever had, newest first */
+        char *layer;           /* top layer, NULL for an image without layers */
         char *metadata;
         StoreBigData *big_data;
         size_t big_data_count;
@@ -213,6 +214,18 @@ int store_image_create(Store *store, const StoreImageSpec *spec, Error *err);
  */
 int store_image_set_names(Store *store, const char *id, const char *const *names, size_t count,
                           Error *err);
+
+/**
+ * store_image_add_name() - one more name, which moves here from its old owner; ERR_NOT_FOUND
+ *
+ * Unlike a list that was read before and is set again, this keeps what other tools name meanwhile.
+ */
+int store_image_add_name(Store *store, const char *id, const char *name, Error *err);
+
+/**
+ * store_image_remove_name() - one name less, if it is still this image's; ERR_NOT_FOUND: the image
+ */
+int store_image_remove_name(Store *store, const char *id, const char *name, Error *err);
 
 /**
  * store_image_delete() - remove the record, its data, and every layer that only it used

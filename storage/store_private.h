@@ -47,7 +47,6 @@ typedef struct LayerRecord {
 typedef struct ImageRecord {
         Record record;
         StoreImage image;
-        Strings names_history; /* newest first */
         Strings mapped_layers; /* other tops of this image, with shifted ids */
 } ImageRecord;
 

@@ -129,7 +129,27 @@ static void moves_names(void **state) {
         assert_string_equal(image->names.items[0], "c:1");
         store_image_unref(image);
         _cleanup_free_ char *text = fixture_read(f, "graph/overlay-images/images.json");
-        assert_non_null(strstr(text, "\"names-history\":[\"c:1\",\"a:1\",\"b:1\"]"));
+        assert_non_null(strstr(text, "\"names-history\":[\"a:1\",\"c:1\",\"b:1\"]"));
+
+        assert_int_equal(store_image_add_name(f->store, first, "c:1", &err), 0);
+        assert_int_equal(store_image_add_name(f->store, first, "c:1", &err), 0);
+        assert_int_equal(store_image_add_name(f->store, first, "d:1", &err), 0);
+        assert_int_equal(store_image_remove_name(f->store, first, "c:1", &err), 0);
+        assert_int_equal(store_image_remove_name(f->store, first, "a:1", &err), 0);
+        assert_int_equal(store_image_get(f->store, first, &image, &err), 0);
+        assert_int_equal(image->names.count, 1);
+        assert_string_equal(image->names.items[0], "d:1");
+        assert_int_equal(image->names_history.count, 4);
+        assert_string_equal(image->names_history.items[0], "d:1");
+        assert_string_equal(image->names_history.items[3], "a:1");
+        store_image_unref(image);
+        assert_int_equal(store_image_get(f->store, second, &image, &err), 0);
+        assert_int_equal(image->names.count, 1);
+        store_image_unref(image);
+        assert_int_equal(store_image_add_name(f->store, "0", "e:1", &err), -1);
+        assert_int_equal(err.kind, ERR_NOT_FOUND);
+        assert_int_equal(store_image_remove_name(f->store, "0", "e:1", &err), -1);
+        assert_int_equal(err.kind, ERR_NOT_FOUND);
         assert_int_equal(store_image_set_names(f->store, second, NULL, 0, &err), 0);
         assert_int_equal(store_image_set_names(f->store, "0123", NULL, 0, &err), -1);
         assert_int_equal(err.kind, ERR_NOT_FOUND);
