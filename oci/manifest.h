@@ -4,35 +4,29 @@
 /*
  * The manifest of one image: which config, which layers.
  *
- * OCI manifests and docker's schema 2 are read (they differ in media types only); OCI is written.
- * Indexes and schema 1 are told apart and refused here.
+ * OCI manifests and docker's schema 2 are read and written; they differ in media types, and in that
+ * docker knows no annotations. Indexes (index.h) and schema 1 are told apart and refused here. So
+ * is what could be read as two kinds of document at once.
+ *
+ * Members that this program does not know are dropped: a manifest that is passed on as it is, is
+ * passed on as bytes.
+ *
  * Source: OCI image-spec v1.1 manifest.md; distribution manifest-v2-2.
  */
 
 #include <stdint.h>
 
 #include "base/error.h"
-#include "oci/digest.h"
+#include "oci/descriptor.h"
+#include "oci/media_type.h"
 #include "oci/pairs.h"
 
 #define MANIFEST_SIZE_MAX (4 * 1024 * 1024) /* bytes; what skopeo and podman refuse beyond */
 
-#define MEDIA_TYPE_OCI_MANIFEST    "application/vnd.oci.image.manifest.v1+json"
-#define MEDIA_TYPE_OCI_CONFIG      "application/vnd.oci.image.config.v1+json"
-#define MEDIA_TYPE_OCI_LAYER       "application/vnd.oci.image.layer.v1.tar"
-#define MEDIA_TYPE_OCI_LAYER_GZIP  "application/vnd.oci.image.layer.v1.tar+gzip"
-#define MEDIA_TYPE_OCI_LAYER_ZSTD  "application/vnd.oci.image.layer.v1.tar+zstd"
-#define MEDIA_TYPE_OCI_INDEX       "application/vnd.oci.image.index.v1+json"
-#define MEDIA_TYPE_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
-
-typedef struct Descriptor {
-        char *media_type;
-        char digest[DIGEST_TEXT_SIZE];
-        int64_t size;
-} Descriptor;
+#define ANNOTATIONS_MAX 1024 /* of one object */
 
 typedef struct Manifest {
-        char *media_type; /* MEDIA_TYPE_OCI_MANIFEST or MEDIA_TYPE_DOCKER_MANIFEST */
+        char *media_type; /* MEDIA_TYPE_OCI_MANIFEST (as is NULL) or MEDIA_TYPE_DOCKER_MANIFEST */
         Descriptor config;
         Descriptor *layers; /* base first */
         size_t layers_count;
@@ -48,14 +42,34 @@ void manifest_done(Manifest *manifest);
 
 /**
  * manifest_parse() - read an untrusted document
- * Errors: ERR_INVALID (subject = the member), ERR_UNSUPPORTED (an index, schema 1), ERR_LIMIT.
+ * Errors: ERR_INVALID (subject = the member), ERR_UNSUPPORTED (an index, schema 1, an unknown
+ * media type), ERR_LIMIT.
  */
 int manifest_parse(const char *text, size_t size, Manifest *ret, Error *err);
 
-/** manifest_format() - canonical compact JSON of an OCI manifest; heap text */
+/** manifest_format() - canonical compact JSON of its kind; heap text */
 char *manifest_format(const Manifest *manifest, size_t *ret_size);
 
-/** manifest_set_config() - the config's descriptor, of the OCI media type; @digest is valid */
+/**
+ * manifest_convert() - make it the other kind, or leave it as it is
+ * @media_type: MEDIA_TYPE_OCI_MANIFEST or MEDIA_TYPE_DOCKER_MANIFEST
+ *
+ * Blobs stay what they are, so the image keeps its id. ERR_UNSUPPORTED: a foreign layer, a zstd layer
+ * for docker, or a config that is no image's; then nothing has changed.
+ */
+int manifest_convert(Manifest *manifest, const char *media_type, Error *err);
+
+/**
+ * manifest_layer_type() - what a layer is called in a manifest of this kind; static
+ *
+ * Docker has no name for zstd: the answer is then OCI's, which manifest_convert() knows.
+ */
+const char *manifest_layer_type(const char *manifest_type, Compression compression);
+
+/** manifest_check_layer() - ERR_UNSUPPORTED if it is nothing that can be unpacked here */
+int manifest_check_layer(const Descriptor *layer, Error *err);
+
+/** manifest_set_config() - the config's descriptor, of the manifest's kind; @digest is valid */
 void manifest_set_config(Manifest *manifest, const char *digest, int64_t size);
 
 /** manifest_add_layer() - append one */

@@ -12,15 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-
-/* Numbers as the layer records of the store hold them. */
-typedef enum Compression {
-        COMPRESSION_NONE = 0,
-        COMPRESSION_BZIP2 = 1,
-        COMPRESSION_GZIP = 2,
-        COMPRESSION_XZ = 3,
-        COMPRESSION_ZSTD = 4,
-} Compression;
+#include "oci/media_type.h"
 
 #define COMPRESSION_MAGIC_SIZE \
         6 /* bytes that compression_detect() wants to see, if there are so many */
