@@ -368,6 +368,28 @@ int tar_reader_data(TarReader *reader, const uint8_t **ret_data, size_t *ret_siz
         return 1;
 }
 
+int tar_reader_skip(TarReader *reader, int (*skip)(void *userdata, int64_t size, Error *err),
+                    Error *err) {
+        const uint8_t *data;
+        size_t size;
+        int r;
+
+        if (skip && (uint64_t)reader->content_left > reader->chunk_left) {
+                int64_t ahead = reader->content_left - (int64_t)reader->chunk_left;
+                if (skip(reader->source.userdata, ahead, err) < 0)
+                        return -1;
+                reader->offset += reader->content_left;
+                reader->content_left = 0;
+                reader->chunk_left = 0;
+        }
+        while ((r = tar_reader_data(reader, &data, &size, err)) > 0) {}
+        return r;
+}
+
+int64_t tar_reader_offset(const TarReader *reader) {
+        return reader->offset;
+}
+
 int tar_reader_rest(TarReader *reader, const uint8_t **ret_data, size_t *ret_size, Error *err) {
         assert(reader->is_at_end);
         return take(reader, SIZE_MAX, ret_data, ret_size, err);

@@ -89,6 +89,16 @@ int tar_reader_next(TarReader *reader, const TarEntry **ret, Error *err);
 int tar_reader_data(TarReader *reader, const uint8_t **ret_data, size_t *ret_size, Error *err);
 
 /**
+ * tar_reader_skip() - leave out what is left of the member's content
+ * @skip: leaves out bytes of the source, with its userdata; NULL: they are read
+ */
+int tar_reader_skip(TarReader *reader, int (*skip)(void *userdata, int64_t size, Error *err),
+                    Error *err);
+
+/** tar_reader_offset() - bytes of the stream up to here: after next(), where the content begins */
+int64_t tar_reader_offset(const TarReader *reader);
+
+/**
  * tar_reader_raw() - all bytes since the last content: padding, headers, end blocks; until the next
  * call
  */

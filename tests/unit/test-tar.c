@@ -346,6 +346,45 @@ static void keeps_its_limits(void **state) {
         buffer_done(&tar);
 }
 
+typedef struct Skipped {
+        Pieces pieces; /* first: the source's userdata */
+        int64_t bytes;
+} Skipped;
+
+static int skip_bytes(void *userdata, int64_t size, Error *err _unused_) {
+        Skipped *skipped = userdata;
+
+        skipped->pieces.at += (size_t)size;
+        skipped->bytes += size;
+        return 0;
+}
+
+static void content_can_be_left_out(void **state _unused_) {
+        static const char content[2000];
+        Buffer tar = BUFFER_INIT;
+        Error err = ERROR_INIT;
+        const TarEntry *entry;
+
+        tar_add(&tar, &(TarMember){ .name = "a", .content = content, .size = sizeof(content) });
+        tar_add_file(&tar, "b", "text");
+        tar_add_end(&tar);
+        for (int i = 0; i < 2; i++) {
+                Skipped skipped = { .pieces = { &tar, 0, 700 } };
+                TarReader *reader = tar_reader_new(&(TarSource){ read_piece, &skipped });
+                assert_int_equal(tar_reader_next(reader, &entry, &err), 1);
+                assert_int_equal(tar_reader_offset(reader), 512);
+                assert_int_equal(tar_reader_skip(reader, i ? skip_bytes : NULL, &err), 0);
+                assert_int_equal(tar_reader_next(reader, &entry, &err), 1);
+                assert_string_equal(entry->name, "b");
+                assert_int_equal(tar_reader_offset(reader), 512 + 2048 + 512);
+                assert_int_equal(tar_reader_skip(reader, i ? skip_bytes : NULL, &err), 0);
+                assert_int_equal(tar_reader_next(reader, &entry, &err), 0);
+                assert_int_equal(skipped.bytes, i ? 2000 - (700 - 512) : 0);
+                tar_reader_free(reader);
+        }
+        buffer_done(&tar);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(reads_every_kind),
@@ -358,6 +397,7 @@ int main(void) {
                 cmocka_unit_test(ends_as_it_may),
                 cmocka_unit_test(refuses_what_is_malformed),
                 cmocka_unit_test(keeps_its_limits),
+                cmocka_unit_test(content_can_be_left_out),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
