@@ -41,8 +41,8 @@ static int check_bounds(const char *text, size_t size, const char *what, Error *
         return 0;
 }
 
-int document_parse(const char *text, size_t size, size_t size_max, const char *what, json_t **ret,
-                   Error *err) {
+static int parse(const char *text, size_t size, size_t size_max, const char *what, json_type type,
+                 json_t **ret, Error *err) {
         json_error_t cause;
 
         if (size > size_max)
@@ -55,12 +55,23 @@ int document_parse(const char *text, size_t size, size_t size_max, const char *w
                 return error_set(err, ERR_INVALID, NULL,
                                  "the %s is no well-formed JSON: %s (line %d, column %d)", what,
                                  cause.text, cause.line, cause.column);
-        if (!json_is_object(json)) {
+        if (json_typeof(json) != type) {
                 json_decref(json);
-                return error_set(err, ERR_INVALID, NULL, "the %s is not a JSON object", what);
+                return error_set(err, ERR_INVALID, NULL, "the %s is not a JSON %s", what,
+                                 type == JSON_OBJECT ? "object" : "list");
         }
         *ret = json;
         return 0;
+}
+
+int document_parse(const char *text, size_t size, size_t size_max, const char *what, json_t **ret,
+                   Error *err) {
+        return parse(text, size, size_max, what, JSON_OBJECT, ret, err);
+}
+
+int document_parse_list(const char *text, size_t size, size_t size_max, const char *what,
+                        json_t **ret, Error *err) {
+        return parse(text, size, size_max, what, JSON_ARRAY, ret, err);
 }
 
 /* The member, or NULL if it is absent or null. */

@@ -30,6 +30,10 @@
 int document_parse(const char *text, size_t size, size_t size_max, const char *what, json_t **ret,
                    Error *err);
 
+/** document_parse_list() - the same for a document that is a list */
+int document_parse_list(const char *text, size_t size, size_t size_max, const char *what,
+                        json_t **ret, Error *err);
+
 /* Each reads the member @name of @object, as the type that its name says. */
 
 /** document_text() - heap text, "" if absent */
