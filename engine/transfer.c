@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The helper gets one end of a socket pair, on which it answers one call, and ends when the other end
- * is closed: so neither a cancelled call nor a killed engine leaves one at work. Its standard error is
- * the engine's.
+ * The helper gets one end of a socket pair, on which it answers one call, and ends when the other
+ * end is closed: so neither a cancelled call nor a killed engine leaves one at work. Its standard
+ * error is the engine's.
  */
 
 #include "engine/transfer.h"

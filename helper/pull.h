@@ -4,8 +4,8 @@
 /*
  * From a source into the store.
  *
- * Nothing that the source says is believed: manifests and blobs are hashed, the layers' tars must be
- * what the config promises, and the config what the manifest promises. Layers are fetched and
+ * Nothing that the source says is believed: manifests and blobs are hashed, the layers' tars must
+ * be what the config promises, and the config what the manifest promises. Layers are fetched and
  * unpacked several at a time, committed base first, and not fetched at all where the store has them
  * or another process is just fetching them.
  */
@@ -36,8 +36,8 @@ typedef struct PullResult {
 /**
  * pull_image() - fetch one image
  *
- * Whatever fails, the store has no half image; layers that were complete stay if something else uses
- * them, else they are removed. Errors: those of the source and the store; ERR_CORRUPT (bytes that
- * are not what their digest says), ERR_UNSUPPORTED, ERR_LIMIT, ERR_NO_SPACE, ERR_CANCELLED.
+ * Whatever fails, the store has no half image; layers that were complete stay if something else
+ * uses them, else they are removed. Errors: those of the source and the store; ERR_CORRUPT (bytes
+ * that are not what their digest says), ERR_UNSUPPORTED, ERR_LIMIT, ERR_NO_SPACE, ERR_CANCELLED.
  */
 int pull_image(const PullRequest *request, PullResult *ret, Error *err);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A few workers take the layers in order, base first. Each fetches one through a pipe (a thread that
- * asks the source) and unpacks it at the other end. Whoever completes a layer commits all that are
- * complete by then, again base first, since a layer needs its parent.
+ * A few workers take the layers in order, base first. Each fetches one through a pipe (a thread
+ * that asks the source) and unpacks it at the other end. Whoever completes a layer commits all that
+ * are complete by then, again base first, since a layer needs its parent.
  *
- * A lock for each layer keeps other pulls from fetching the same: they wait, look, and find it. It is
- * a lock on the chain up to that layer, held until it is in the store. A chain contains its parents
- * in any image, so nobody holds one and waits for another who waits for it.
+ * A lock for each layer keeps other pulls from fetching the same: they wait, look, and find it. It
+ * is a lock on the chain up to that layer, held until it is in the store. A chain contains its
+ * parents in any image, so nobody holds one and waits for another who waits for it.
  */
 
 #include "helper/pull_layers.h"

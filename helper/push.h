@@ -4,9 +4,9 @@
 /*
  * From the store to a sink.
  *
- * Each layer's tar is rebuilt exactly as it was, compressed on the way where the sink wants that, and
- * not even read where the sink has the blob that the layer once came as. If all layers are what the
- * image's manifest names, that manifest goes along unchanged, and with it the image's digest.
+ * Each layer's tar is rebuilt exactly as it was, compressed on the way where the sink wants that,
+ * and not even read where the sink has the blob that the layer once came as. If all layers are what
+ * the image's manifest names, that manifest goes along unchanged, and with it the image's digest.
  */
 
 #include "helper/sink.h"

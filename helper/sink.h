@@ -4,8 +4,8 @@
 /*
  * Where an image goes: a registry, an archive, a folder. The counterpart of source.h.
  *
- * Blobs first, layers in any order or at once if `is_parallel`, then the manifest, then commit. What
- * was not committed leaves nothing behind that anybody would take for an image.
+ * Blobs first, layers in any order or at once if `is_parallel`, then the manifest, then commit.
+ * What was not committed leaves nothing behind that anybody would take for an image.
  */
 
 #include "helper/source.h"
@@ -45,6 +45,6 @@ struct ImageSink {
         bool is_parallel; /* write_blob may run on several threads at once */
         bool wants_plain; /* layers uncompressed (docker-archive) */
         bool wants_config_first;
-        /* The manifest's form: MEDIA_TYPE_OCI_MANIFEST, MEDIA_TYPE_DOCKER_MANIFEST; NULL: either. */
+        /* Media type of the manifests that it takes; NULL: any. */
         const char *manifest_type;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Who wants an image moved: told how far it is, and asked whether it is still wanted. Any thread. */
+/* Who wants an image moved: told how far it is, asked whether it is still wanted. Any thread. */
 
 #include <stdint.h>
 
