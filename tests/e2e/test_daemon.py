@@ -465,6 +465,26 @@ def test_socket_activation_by_name_among_others():
         engine.discard()
 
 
+@pytest.mark.parametrize(
+    "count,redirection",
+    [("1", "3<&-"), ("2", "3<&-"), ("99999", "3<&-"), ("many", "3<&-"), ("-1", "3<&-")]
+    + [("1", "3</etc/passwd"), ("1", "3</dev/null")],
+)
+def test_activation_with_what_is_no_socket(options, count, redirection):
+    words = [SELKIED, *flat(options)]
+    script = f'exec {redirection}; exec env LISTEN_PID=$$ LISTEN_FDS={count} "$@"'
+    result = subprocess.run(
+        ["bash", "-c", script, "bash", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert "handed over" in one_clear_line(result)
+
+
 def test_client_that_connected_before_the_activated_engine_was_up():
     engine = Engine()
     try:
