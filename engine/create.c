@@ -81,8 +81,10 @@ static int check_user(const char *user, Error *err) {
         return 0;
 }
 
-/* What the kernel would refuse to execute, refused while somebody listens (execve(2),
- * MAX_ARG_STRLEN). */
+/*
+ * What the kernel would refuse to execute, refused while somebody listens (execve(2),
+ * MAX_ARG_STRLEN); so is a variable that is too long.
+ */
 static int check_command(const Strings *command, Error *err) {
         if (command->count > 0 && !*command->items[0])
                 return error_set(err, ERR_INVALID, "create.command",
@@ -159,9 +161,15 @@ static int add_env(Draft *draft, const ContainerOptions *options, Error *err) {
                 pairs_set(&env, options->env.items[i].key, options->env.items[i].value);
 
         draft->config.env.items = arena_new(&draft->arena, const char *, env.count);
-        for (size_t i = 0; i < env.count; i++)
-                draft->config.env.items[i] =
-                        arena_printf(&draft->arena, "%s=%s", env.items[i].key, env.items[i].value);
+        for (size_t i = 0; i < env.count; i++) {
+                const char *key = env.items[i].key, *value = env.items[i].value;
+                size_t size = strlen(key) + strlen("=") + strlen(value);
+                if (size > CONTAINER_ARGUMENT_MAX)
+                        return error_set(err, ERR_INVALID, "create.env",
+                                         "%.64s has %zu bytes with its value, at most %d fit", key,
+                                         size, CONTAINER_ARGUMENT_MAX);
+                draft->config.env.items[i] = arena_printf(&draft->arena, "%s=%s", key, value);
+        }
         draft->config.env.count = env.count;
         return 0;
 }

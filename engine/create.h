@@ -9,8 +9,9 @@
 #include "oci/pairs.h"
 
 #define CONTAINER_NAME_MAX     255
-#define CONTAINER_HOSTNAME_MAX 64               /* HOST_NAME_MAX of Linux */
-#define CONTAINER_ARGUMENT_MAX (128 * 1024 - 1) /* bytes of one argument: MAX_ARG_STRLEN of Linux */
+#define CONTAINER_HOSTNAME_MAX 64 /* HOST_NAME_MAX of Linux */
+/* Bytes of one argument, or of a variable with its name: MAX_ARG_STRLEN of Linux. */
+#define CONTAINER_ARGUMENT_MAX (128 * 1024 - 1)
 
 /* "" or an empty list: not asked for. Borrowed. */
 typedef struct ContainerOptions {

@@ -247,6 +247,31 @@ def test_image_as_given_is_shown(engine):
         assert container["image"] == given and container["imageid"] == engine.image
 
 
+LIMITS = {  # the longest that works, what it is given, and what the error names
+    "name": (255, lambda text: {"name": text}),
+    "hostname": (64, lambda text: {"hostname": text}),
+    "command": (128 * 1024 - 1, lambda text: {"command": ["true", text]}),
+    "env": (128 * 1024 - 1, lambda text: {"env": {"A": text[2:]}}),
+    "work_dir": (4095, lambda text: {"work_dir": "/" + ("x" * 99 + "/") * 40 + text[4001:]}),
+}
+
+
+@pytest.mark.parametrize("field", LIMITS)
+def test_limits(engine, field):
+    """The longest value works to the end; one byte more is refused by the field's name."""
+    longest, make = LIMITS[field]
+    name = engine.create("true", **make("x" * longest))
+    if field != "work_dir":  # as long as that, the folder cannot be made below the store
+        engine.call("StartContainer", name=name)
+        assert engine.wait(name) == 0
+    engine.call("RemoveContainer", name=name, force=True)
+    with pytest.raises(VarlinkError) as caught:
+        engine.create("true", **make("x" * (longest + 1)))
+    assert caught.value.name == "io.podman.ErrorOccurred"
+    assert f"create.{field}" in caught.value.reason
+    assert len(caught.value.reason) < 1000
+
+
 def test_many_arguments_and_long_ones(engine):
     argument = "x" * 100000
     name = engine.run("sh", "-c", 'echo $# ${#1} "$3"', "sh", argument, "", "two words\t'\"")
