@@ -32,7 +32,10 @@ static const IoPodmanHandlers handlers = {
         .ListImages = api_ListImages,
         .GetImage = api_GetImage,
         .InspectImage = api_InspectImage,
+        .HistoryImage = api_HistoryImage,
         .ImageExists = api_ImageExists,
+        .TagImage = api_TagImage,
+        .DeleteUnusedImages = api_DeleteUnusedImages,
         .RemoveImage = api_RemoveImage,
         .ImportImage = api_ImportImage,
 };

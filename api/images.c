@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Images: listed, looked up, inspected, imported, removed. */
+/* Images: listed, looked up, inspected, named, imported, removed. */
 
 #include "engine/images.h"
 #include "api/errors.h"
 #include "api/handlers.h"
 #include "base/timestamp.h"
+#include "image/history.h"
 #include "image/import.h"
 #include "image/inspect.h"
+#include "image/prune.h"
+#include "image/tag.h"
 
-static void fill_image(Arena *arena, Engine *engine, const ImageSummary *from,
-                       IoPodmanImageInList *out) {
+static void fill_image(Arena *arena, const ImageSummary *from, IoPodmanImageInList *out) {
         char created[TIMESTAMP_TEXT_MAX];
 
         out->id = from->id;
@@ -20,7 +22,7 @@ static void fill_image(Arena *arena, Engine *engine, const ImageSummary *from,
         out->repoDigests.count = from->repo_digests_count;
         out->created = arena_strdup(arena, timestamp_format_go(from->created_ns, created));
         out->size = from->size;
-        out->containers = (int64_t)engine_count_users(engine, from->id);
+        out->containers = (int64_t)from->users_count;
         out->labels.keys = arena_new(arena, const char *, from->labels_count);
         out->labels.values = arena_new(arena, const char *, from->labels_count);
         out->labels.count = from->labels_count;
@@ -45,7 +47,7 @@ void api_ListImages(VarlinkCall *call, _unused_ const IoPodmanListImagesIn *in, 
         out.images.items = arena_new(arena, IoPodmanImageInList, count);
         out.images.count = count;
         for (size_t i = 0; i < count; i++)
-                fill_image(arena, api->engine, &images[i], &out.images.items[i]);
+                fill_image(arena, &images[i], &out.images.items[i]);
         (void)io_podman_reply_ListImages(call, &out);
 }
 
@@ -76,7 +78,7 @@ void api_GetImage(VarlinkCall *call, const IoPodmanGetImageIn *in, void *userdat
                 api_reply_error(call, &err, in->name);
                 return;
         }
-        fill_image(arena, api->engine, &summary, &out.image);
+        fill_image(arena, &summary, &out.image);
         (void)io_podman_reply_GetImage(call, &out);
 }
 
@@ -96,6 +98,41 @@ void api_InspectImage(VarlinkCall *call, const IoPodmanInspectImageIn *in, void 
         (void)io_podman_reply_InspectImage(call, &(IoPodmanInspectImageOut){ .image = document });
 }
 
+void api_HistoryImage(VarlinkCall *call, const IoPodmanHistoryImageIn *in, void *userdata) {
+        const Api *api = userdata;
+        Arena *arena = varlink_call_arena(call);
+        IoPodmanHistoryImageOut out = { .history = { .items = NULL } };
+        char created[TIMESTAMP_TEXT_MAX];
+        ImageSummary summary;
+        ImageStep *steps;
+        Error err = ERROR_INIT;
+        size_t count;
+
+        _cleanup_(store_image_unrefp)
+        StoreImage *image = find_image(call, api, in->name);
+        if (!image)
+                return;
+        if (image_summarize(engine_images(api->engine), image, arena, &summary, &err) < 0 ||
+            image_history(engine_images(api->engine), image, arena, &steps, &count, &err) < 0) {
+                api_reply_error(call, &err, in->name);
+                return;
+        }
+        out.history.items = arena_new(arena, IoPodmanImageHistory, count);
+        out.history.count = count;
+        for (size_t i = 0; i < count; i++) {
+                IoPodmanImageHistory *entry = &out.history.items[i];
+                entry->id = steps[i].id;
+                entry->created =
+                        arena_strdup(arena, timestamp_format_go(steps[i].created_ns, created));
+                entry->createdBy = steps[i].created_by;
+                entry->tags.items = (const char **)summary.repo_tags;
+                entry->tags.count = summary.repo_tags_count;
+                entry->size = steps[i].size;
+                entry->comment = steps[i].comment;
+        }
+        (void)io_podman_reply_HistoryImage(call, &out);
+}
+
 void api_ImageExists(VarlinkCall *call, const IoPodmanImageExistsIn *in, void *userdata) {
         const Api *api = userdata;
         _cleanup_(store_image_unrefp)
@@ -109,6 +146,18 @@ void api_ImageExists(VarlinkCall *call, const IoPodmanImageExistsIn *in, void *u
         }
         (void)io_podman_reply_ImageExists(call,
                                           &(IoPodmanImageExistsOut){ .exists = image ? 0 : 1 });
+}
+
+void api_TagImage(VarlinkCall *call, const IoPodmanTagImageIn *in, void *userdata) {
+        const Api *api = userdata;
+        _cleanup_free_ char *id = NULL;
+        Error err = ERROR_INIT;
+
+        if (image_tag(engine_images(api->engine), in->name, in->tagged, &id, &err) < 0) {
+                api_reply_error(call, &err, err.kind == ERR_IMAGE_NOT_FOUND ? in->name : NULL);
+                return;
+        }
+        (void)io_podman_reply_TagImage(call, &(IoPodmanTagImageOut){ .image = id });
 }
 
 /* Lives in the call's arena. */
@@ -136,28 +185,46 @@ void api_RemoveImage(VarlinkCall *call, const IoPodmanRemoveImageIn *in, void *u
         engine_remove_image_begin(api->engine, in->name, in->force, on_removed, removal);
 }
 
-typedef struct Import {
+/* What may take long asks whether anybody still waits for it. */
+typedef struct Waiting {
         VarlinkCall *call;
         Engine *engine;
-} Import;
+} Waiting;
 
-static bool import_is_cancelled(void *userdata) {
-        const Import *import = userdata;
+static bool is_cancelled(void *userdata) {
+        const Waiting *waiting = userdata;
 
-        return varlink_call_is_cancelled(import->call) || engine_is_stopping(import->engine);
+        return varlink_call_is_cancelled(waiting->call) || engine_is_stopping(waiting->engine);
+}
+
+void api_DeleteUnusedImages(VarlinkCall *call, _unused_ const IoPodmanDeleteUnusedImagesIn *in,
+                            void *userdata) {
+        const Api *api = userdata;
+        Waiting waiting = { .call = call, .engine = api->engine };
+        _cleanup_strings_ Strings ids = STRINGS_INIT;
+        Error err = ERROR_INIT;
+
+        if (image_prune(engine_images(api->engine), is_cancelled, &waiting, &ids, &err) < 0) {
+                api_reply_error(call, &err, NULL);
+                return;
+        }
+        (void)io_podman_reply_DeleteUnusedImages(
+                call,
+                &(IoPodmanDeleteUnusedImagesOut){
+                        .images = { .items = (const char **)ids.items, .count = ids.count } });
 }
 
 void api_ImportImage(VarlinkCall *call, const IoPodmanImportImageIn *in, void *userdata) {
         const Api *api = userdata;
-        Import import = { .call = call, .engine = api->engine };
+        Waiting waiting = { .call = call, .engine = api->engine };
         const ImageImportOptions options = {
                 .source = in->source,
                 .reference = in->reference,
                 .message = in->message,
                 .changes = in->changes.items,
                 .changes_count = in->changes.count,
-                .is_cancelled = import_is_cancelled,
-                .userdata = &import,
+                .is_cancelled = is_cancelled,
+                .userdata = &waiting,
         };
         _cleanup_free_ char *id = NULL;
         Error err = ERROR_INIT;

@@ -17,18 +17,6 @@ ImageCatalog *engine_images(Engine *engine) {
         return engine->images;
 }
 
-size_t engine_count_users(Engine *engine, const char *image_id) {
-        Containers containers;
-        size_t count = 0;
-
-        engine_containers(engine, &containers);
-        for (size_t i = 0; i < containers.count; i++)
-                if (text_equal(containers.items[i]->config.imageId, image_id))
-                        count++;
-        containers_done(&containers);
-        return count;
-}
-
 typedef struct ImageRemoval {
         PoolTask task;
         Engine *engine;

@@ -9,9 +9,6 @@
 /** engine_images() - the store's images; borrowed */
 ImageCatalog *engine_images(Engine *engine);
 
-/** engine_count_users() - how many of our containers were made from this image id */
-size_t engine_count_users(Engine *engine, const char *image_id);
-
 /** What image_remove_begin() calls at its end: the image's full id, or an error. Any thread */
 typedef void (*ImageRemoved)(const char *id, const Error *err, void *userdata);
 

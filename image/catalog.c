@@ -257,32 +257,47 @@ static bool is_among(char *const *items, size_t count, const char *text) {
         return false;
 }
 
-/* `repository@digest` of a stored name: its own digest, or the manifest's; NULL if neither. */
-static char *repo_digest(const StoreImage *image, const char *name, Arena *arena) {
-        const char *slash, *colon;
+static void add_digest(ImageSummary *summary, const char *repository, size_t size,
+                       const char *digest, Arena *arena) {
+        char *text = arena_printf(arena, "%.*s@%s", (int)size, repository, digest);
 
-        if (strchr(name, '@'))
-                return arena_strdup(arena, name);
-        if (!image->digest)
-                return NULL;
-        slash = strrchr(name, '/');
-        colon = strchr(slash ? slash : name, ':');
-        return arena_printf(arena, "%.*s@%s", (int)(colon ? (size_t)(colon - name) : strlen(name)),
-                            name, image->digest);
+        if (!is_among(summary->repo_digests, summary->repo_digests_count, text))
+                summary->repo_digests[summary->repo_digests_count++] = text;
+}
+
+/*
+ * By which digests a repository knows the image: that of the manifest it was made of, and of an
+ * index that led to it. As podman, each with each name.
+ */
+static void add_digests(const StoreImage *image, const char *name, Arena *arena,
+                        ImageSummary *summary) {
+        const char *end = strchrnul(name, '@');
+        const char *slash = memrchr(name, '/', (size_t)(end - name));
+        const char *colon =
+                memchr(slash ? slash : name, ':', (size_t)(end - (slash ? slash : name)));
+        size_t size = (size_t)((colon ? colon : end) - name);
+
+        if (image->digest)
+                add_digest(summary, name, size, image->digest, arena);
+        for (size_t i = 0; i < image->big_data_count; i++) {
+                const StoreBigData *item = &image->big_data[i];
+                if (item->digest && text_starts_with(item->key, "manifest"))
+                        add_digest(summary, name, size, item->digest, arena);
+        }
+        if (*end)
+                add_digest(summary, name, size, end + 1, arena);
 }
 
 static void summarize_names(const StoreImage *image, Arena *arena, ImageSummary *summary) {
         size_t count = image->names.count;
 
         summary->repo_tags = arena_new(arena, char *, count);
-        summary->repo_digests = arena_new(arena, char *, count);
+        summary->repo_digests = arena_new(arena, char *, count *(image->big_data_count + 2));
         for (size_t i = 0; i < count; i++) {
                 const char *name = image->names.items[i];
-                char *digest = repo_digest(image, name, arena);
                 if (!strchr(name, '@'))
                         summary->repo_tags[summary->repo_tags_count++] = arena_strdup(arena, name);
-                if (digest && !is_among(summary->repo_digests, summary->repo_digests_count, digest))
-                        summary->repo_digests[summary->repo_digests_count++] = digest;
+                add_digests(image, name, arena, summary);
         }
 }
 
@@ -310,6 +325,25 @@ static void summarize(const StoreImage *image, const ImageDetails *details, Aren
                 summarize_labels(&details->config.settings.labels, arena, ret);
 }
 
+/* How many containers of any tool were made from each image: one pass over both lists. */
+static int count_users(ImageCatalog *catalog, ImageSummary *summaries, size_t count, Error *err) {
+        _cleanup_(store_containers_done)
+        StoreContainers containers = { .items = NULL };
+        _cleanup_(map_done)
+        Map by_id = MAP_INIT;
+
+        if (store_containers(catalog->store, &containers, err) < 0)
+                return -1;
+        for (size_t i = 0; i < count; i++)
+                map_put(&by_id, summaries[i].id, &summaries[i]);
+        for (size_t i = 0; i < containers.count; i++) {
+                ImageSummary *summary = map_get(&by_id, containers.items[i]->image);
+                if (summary)
+                        summary->users_count++;
+        }
+        return 0;
+}
+
 int image_list(ImageCatalog *catalog, Arena *arena, ImageSummary **ret, size_t *ret_count,
                Error *err) {
         _cleanup_(store_images_done)
@@ -317,14 +351,17 @@ int image_list(ImageCatalog *catalog, Arena *arena, ImageSummary **ret, size_t *
 
         if (store_images(catalog->store, &images, err) < 0)
                 return -1;
-        *ret = arena_new(arena, ImageSummary, images.count);
-        *ret_count = images.count;
+        ImageSummary *summaries = arena_new(arena, ImageSummary, images.count);
         for (size_t i = 0; i < images.count; i++) {
                 _cleanup_(image_details_unrefp)
                 ImageDetails *details = NULL;
                 (void)image_details(catalog, images.items[i], &details, NULL);
-                summarize(images.items[i], details, arena, &(*ret)[i]);
+                summarize(images.items[i], details, arena, &summaries[i]);
         }
+        if (count_users(catalog, summaries, images.count, err) < 0)
+                return -1;
+        *ret = summaries;
+        *ret_count = images.count;
         return 0;
 }
 
@@ -332,9 +369,13 @@ int image_summarize(ImageCatalog *catalog, const StoreImage *image, Arena *arena
                     Error *err) {
         _cleanup_(image_details_unrefp)
         ImageDetails *details = NULL;
+        ImageSummary summary;
 
         if (image_details(catalog, image, &details, err) < 0)
                 return -1;
-        summarize(image, details, arena, ret);
+        summarize(image, details, arena, &summary);
+        if (count_users(catalog, &summary, 1, err) < 0)
+                return -1;
+        *ret = summary;
         return 0;
 }

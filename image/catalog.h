@@ -33,10 +33,9 @@ DEFINE_CLEANUP(ImageCatalog, image_catalog_free);
 Store *image_catalog_store(const ImageCatalog *catalog);
 
 /**
- * image_catalog_lock_names() - hold this from reading an image's names until they are replaced
+ * image_catalog_lock_names() - hold this while what is looked at must not be removed by us
  *
- * The store replaces names as a whole, so two who each take one away would undo one another.
- * Images are also removed under it.
+ * Images are removed and lose names under it. Other tools do not know it.
  */
 void image_catalog_lock_names(ImageCatalog *catalog);
 void image_catalog_unlock_names(ImageCatalog *catalog);
@@ -78,12 +77,13 @@ typedef struct ImageSummary {
         const char *id;
         char **repo_tags; /* full names with a tag */
         size_t repo_tags_count;
-        char **repo_digests; /* `domain/path@sha256:...`, one for each repository */
+        char **repo_digests; /* `domain/path@sha256:...`: each repository, each manifest */
         size_t repo_digests_count;
         int64_t created_ns;
         int64_t size;       /* bytes, see image_size() */
         const Pair *labels; /* sorted by key */
         size_t labels_count;
+        size_t users_count; /* containers of any tool that were made from it */
 } ImageSummary;
 
 /**

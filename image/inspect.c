@@ -141,7 +141,8 @@ int image_inspect(ImageCatalog *catalog, const StoreImage *image, char **ret_jso
         document_put(json, "ManifestType", json_string(manifest.media_type));
         document_put(json, "User", json_string(config->settings.user));
         document_put(json, "History", format_history(config));
-        document_put(json, "NamesHistory", document_list(image->names.items, image->names.count));
+        document_put(json, "NamesHistory",
+                     document_list(image->names_history.items, image->names_history.count));
         if (config->settings.healthcheck)
                 document_put(json, "Healthcheck",
                              json_loads(config->settings.healthcheck, 0, NULL));

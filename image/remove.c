@@ -58,29 +58,14 @@ int image_remove_plan(ImageCatalog *catalog, const char *name, bool force, Image
         return 0;
 }
 
-static int untag(Store *store, const ImageRemovePlan *plan, Error *err) {
-        _cleanup_(store_image_unrefp)
-        StoreImage *image = NULL;
-        _cleanup_strings_ Strings keep = STRINGS_INIT;
-
-        if (store_image_get(store, plan->id, &image, err) < 0)
-                return -1;
-        for (size_t i = 0; i < image->names.count; i++)
-                if (!text_equal(image->names.items[i], plan->untag))
-                        strings_add(&keep, image->names.items[i]);
-        if (keep.count == image->names.count)
-                return 0; /* it moved to another image meanwhile */
-        return store_image_set_names(store, plan->id, (const char *const *)keep.items, keep.count,
-                                     err);
-}
-
 int image_remove(ImageCatalog *catalog, const ImageRemovePlan *plan, Error *err) {
         Store *store = image_catalog_store(catalog);
         Error cause = ERROR_INIT;
         int r;
 
         image_catalog_lock_names(catalog);
-        r = plan->untag ? untag(store, plan, &cause) : store_image_delete(store, plan->id, &cause);
+        r = plan->untag ? store_image_remove_name(store, plan->id, plan->untag, &cause)
+                        : store_image_delete(store, plan->id, &cause);
         image_catalog_unlock_names(catalog);
         if (r == 0) {
                 if (!plan->untag)

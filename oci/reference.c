@@ -244,9 +244,9 @@ int reference_parse_local(const char *text, Reference *ret, Error *err) {
         if (*reference.digest)
                 return refuse(err, text,
                               "a digest comes from an image's content and cannot be given to it");
-        if (!*reference.domain && qualify(&reference, LOCAL_DOMAIN, "", err) < 0)
+        if ((!*reference.domain && qualify(&reference, LOCAL_DOMAIN, "", err) < 0) ||
+            reference_normalize(&reference, err) < 0)
                 return -1;
-        add_default_tag(&reference);
         *ret = reference;
         return 0;
 }

@@ -49,7 +49,8 @@ int reference_normalize(Reference *reference, Error *err);
 /**
  * reference_parse_local() - a name that a user gives to an image here (import, tag, commit, build)
  *
- * Without a registry it becomes `localhost/...`, without a tag `:latest`. A digest is refused: it
+ * Without a registry it becomes `localhost/...`, without a tag `:latest`; `docker.io/NAME` is
+ * spelled as reference_normalize() does, or no other tool would find it. A digest is refused: it
  * is computed from the content, and is not for a user to choose. Errors: ERR_INVALID as above.
  */
 int reference_parse_local(const char *text, Reference *ret, Error *err);

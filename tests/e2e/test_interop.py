@@ -55,6 +55,7 @@ def podman(engine):
         assert result.returncode == 0 or not check, result.stderr
         return result.stdout
 
+    run.environment = environment
     yield run
     # podman keeps its store's folder mounted on itself
     with open("/proc/self/mountinfo", encoding="utf-8") as stream:

@@ -207,10 +207,10 @@ static void a_list_shows_names_digests_labels(void **state) {
         assert_int_equal(list[0].created_ns, 42 * NS_PER_SEC);
         assert_int_equal(list[0].repo_tags_count, 3);
         assert_string_equal(list[0].repo_tags[0], "localhost:5077/x/y:t");
-        assert_int_equal(list[0].repo_digests_count, 3); /* quay.io/a once */
+        assert_int_equal(list[0].repo_digests_count, 4); /* quay.io/a once, quay.io/b by both */
         snprintf(digest, sizeof(digest), "localhost:5077/x/y@%s", image->digest);
         assert_string_equal(list[0].repo_digests[0], digest);
-        assert_string_equal(list[0].repo_digests[2], names[3]);
+        assert_string_equal(list[0].repo_digests[3], names[3]);
         assert_int_equal(list[0].labels_count, 2);
         assert_string_equal(list[0].labels[0].key, "a");
         assert_string_equal(list[0].labels[1].value, "2");

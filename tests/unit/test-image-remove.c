@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* image/remove, on a real store whose images are documents without layers. */
+/* image/remove, image/prune and image/tag, on a real store with images without layers. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "image/prune.h"
 #include "image/remove.h"
+#include "image/tag.h"
 #include "tests/unit/image-fixture.h"
 
 static void expect_missing(Fixture *fixture, const char *word) {
@@ -170,14 +172,67 @@ static void names_removed_at_once_are_all_gone(void **state) {
         assert_string_equal(image->names.items[0], "localhost/keep:1");
 }
 
+static void what_is_tagged_keeps_its_other_names(void **state) {
+        Fixture *fixture = *state;
+        _cleanup_free_ char *one = fixture_add(fixture, "one", "localhost/a:1");
+        _cleanup_free_ char *two = fixture_add(fixture, "two", "quay.io/b:1");
+        _cleanup_free_ char *first = NULL, *again = NULL;
+        _cleanup_(store_image_unrefp)
+        StoreImage *image = NULL;
+        Error err = ERROR_INIT;
+        char *none;
+
+        assert_int_equal(image_tag(fixture->catalog, "a:1", "quay.io/b:1", &first, &err), 0);
+        assert_string_equal(first, one);
+        assert_int_equal(image_tag(fixture->catalog, one, "c", &again, &err), 0);
+        assert_int_equal(store_image_get(fixture->store, one, &image, NULL), 0);
+        assert_int_equal(image->names.count, 3);
+        assert_string_equal(image->names.items[0], "localhost/a:1");
+        assert_string_equal(image->names.items[1], "quay.io/b:1");
+        assert_string_equal(image->names.items[2], "localhost/c:latest");
+        expect_missing(fixture, "quay.io/b:2");
+        assert_int_equal(image_tag(fixture->catalog, "quay.io/b:2", "c", &none, &err), -1);
+        assert_int_equal(err.kind, ERR_IMAGE_NOT_FOUND);
+        assert_int_equal(image_tag(fixture->catalog, two, "C", &none, &err), -1);
+        assert_int_equal(err.kind, ERR_INVALID);
+        assert_string_equal(err.subject, "C");
+}
+
+static bool is_always_cancelled(void *userdata) {
+        (void)userdata;
+        return true;
+}
+
+static void what_nothing_uses_is_pruned(void **state) {
+        Fixture *fixture = *state;
+        const char *names[] = { "localhost/a:1", "localhost/a:2" };
+        _cleanup_free_ char *used = fixture_add(fixture, "used", "localhost/used:1");
+        _cleanup_free_ char *named = fixture_add_config(fixture, "{}", names, 2);
+        _cleanup_free_ char *bare = fixture_add(fixture, "bare", NULL);
+        _cleanup_free_ char *container = add_container(fixture, used, '1');
+        _cleanup_strings_ Strings gone = STRINGS_INIT;
+        ImageCatalog *catalog = fixture->catalog;
+        Error err = ERROR_INIT;
+
+        assert_int_equal(image_prune(catalog, is_always_cancelled, NULL, &gone, &err), 0);
+        assert_int_equal(gone.count, 0);
+        assert_int_equal(image_prune(catalog, NULL, NULL, &gone, &err), 0);
+        assert_int_equal(gone.count, 2);
+        assert_string_equal(gone.items[0], named);
+        assert_string_equal(gone.items[1], bare);
+        expect_missing(fixture, "a:1");
+        expect_missing(fixture, bare);
+        assert_int_equal(image_prune(catalog, NULL, NULL, &gone, &err), 0);
+        assert_int_equal(gone.count, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(names_go_before_images),
-                TEST(by_id_all_names_need_force),
-                TEST(containers_stand_in_the_way),
-                TEST(names_removed_at_once_are_all_gone),
+                TEST(names_go_before_images),      TEST(by_id_all_names_need_force),
+                TEST(containers_stand_in_the_way), TEST(what_is_tagged_keeps_its_other_names),
+                TEST(what_nothing_uses_is_pruned), TEST(names_removed_at_once_are_all_gone),
         };
         return cmocka_run_group_tests_name("image removal", tests, NULL, NULL);
 }

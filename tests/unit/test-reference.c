@@ -157,8 +157,8 @@ static void short_names_mean_what_the_asker_means(void **state) {
                 { "busybox", "docker.io/library/busybox:latest", "localhost/busybox:latest" },
                 { "busybox:1", "docker.io/library/busybox:1", "localhost/busybox:1" },
                 { "a/b", "docker.io/a/b:latest", "localhost/a/b:latest" },
-                { "docker.io/x", "docker.io/library/x:latest", "docker.io/x:latest" },
-                { "index.docker.io/a/x", "docker.io/a/x:latest", "index.docker.io/a/x:latest" },
+                { "docker.io/x", "docker.io/library/x:latest", "docker.io/library/x:latest" },
+                { "index.docker.io/a/x", "docker.io/a/x:latest", "docker.io/a/x:latest" },
                 { "quay.io/a/b:1", "quay.io/a/b:1", "quay.io/a/b:1" },
                 { "localhost/x", "localhost/x:latest", "localhost/x:latest" },
                 { "localhost:5077/x/y", "localhost:5077/x/y:latest", "localhost:5077/x/y:latest" },
@@ -198,23 +198,17 @@ static void digests_are_sha256_and_nothing_else(void **state) {
         };
         char text[DIGEST_TEXT_SIZE], hex[DIGEST_HEX_SIZE + 1];
         Digest digest, again;
-        Error err = ERROR_INIT;
 
         (void)state;
-        assert_int_equal(digest_parse(DIGEST, &digest, &err), 0);
-        assert_string_equal(digest_format(&digest, text), DIGEST);
-        assert_string_equal(digest_format_hex(&digest, hex), HEX);
-        assert_string_equal(digest_hex(text), HEX);
-        for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-                assert_int_equal(digest_parse(bad[i], &digest, &err), -1);
-                assert_int_equal(err.kind, ERR_INVALID);
+        assert_true(digest_is_valid(DIGEST));
+        for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
                 assert_false(digest_is_valid(bad[i]));
-        }
 
         /* FIPS 180-2, appendix B.1 */
         digest_compute("abc", 3, &digest);
         assert_string_equal(digest_format_hex(&digest, hex),
                             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_string_equal(digest_hex(digest_format(&digest, text)), hex);
         _cleanup_digest_stream_ DigestStream stream = DIGEST_STREAM_INIT;
         for (int round = 0; round < 2; round++) {
                 digest_stream_begin(&stream);
