@@ -279,28 +279,37 @@ static int freeze_locked(Container *container, bool freezes, Error *err) {
         return -1;
 }
 
-static int error_not_running(Container *container, const char *status, Error *err) {
+static int error_not_running(Container *container, ContainerStatus status, bool freezes,
+                             Error *err) {
         return error_set(err, ERR_STATE, container->id,
-                         "\"%s\" is not running, can't pause: container state improper", status);
+                         "\"%s\" is not %s: container state improper",
+                         container_status_name(status),
+                         freezes ? "running, can't pause" : "paused, can't unpause");
+}
+
+/* One that has just ended is no failure of the runtime. */
+static int try_to_freeze_locked(Container *container, bool freezes, Error *err) {
+        Error failure = ERROR_INIT;
+
+        int r = freeze_locked(container, freezes, &failure);
+        if (r < 0 && failure.kind == ERR_NOT_RUNNING)
+                return error_not_running(container, CONTAINER_STOPPED, freezes, err);
+        return r < 0 ? error_copy(err, &failure) : 0;
 }
 
 int container_pause(Container *container, Error *err) {
-        Error failure = ERROR_INIT;
-
         if (container_enter(container, err) < 0)
                 return -1;
+
         ContainerStatus status = container->run.status;
         int r;
         if (status == CONTAINER_PAUSED)
                 r = error_set(err, ERR_STATE, container->id,
                               "\"%s\" is already paused: container state improper", container->id);
         else if (status != CONTAINER_RUNNING)
-                r = error_not_running(container, container_status_name(status), err);
-        else if ((r = freeze_locked(container, true, &failure)) < 0)
-                r = failure.kind == ERR_NOT_RUNNING
-                            ? error_not_running(container, container_status_name(CONTAINER_STOPPED),
-                                                err)
-                            : error_copy(err, &failure);
+                r = error_not_running(container, status, true, err);
+        else
+                r = try_to_freeze_locked(container, true, err);
         container_unlock(container);
         return r;
 }
@@ -310,7 +319,7 @@ int container_unpause(Container *container, Error *err) {
                 return -1;
 
         int r = container->run.status == CONTAINER_PAUSED
-                        ? freeze_locked(container, false, err)
+                        ? try_to_freeze_locked(container, false, err)
                         : error_set(err, ERR_STATE, container->id,
                                     "\"%s\" is not paused, can't unpause: container state improper",
                                     container->id);

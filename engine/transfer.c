@@ -245,8 +245,8 @@ static int converse(Transfer *transfer, Helper *helper, const VlMethod *method, 
                         reply.message = NULL;
                         return 0;
                 }
-                SelkieTransferProgress *progress =
-                        *(SelkieTransferProgress **)((char *)out + progress_at);
+                const void *member = (const char *)out + progress_at;
+                SelkieTransferProgress *progress = *(SelkieTransferProgress *const *)member;
                 if (progress && transfer->on_progress)
                         transfer->on_progress(progress, transfer->userdata);
         }
