@@ -50,6 +50,8 @@ static void split_records(Arena *arena, const char *records, size_t size,
                           IoPodmanGetContainerLogsOut *out) {
         size_t count = 0;
 
+        if (size == 0)
+                return; /* and @records may be NULL */
         for (const char *p = records, *end = p + size; p < end; count++)
                 p = (const char *)memchr(p, '\n', (size_t)(end - p)) + 1;
         out->container.items = arena_new(arena, const char *, count);
