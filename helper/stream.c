@@ -5,16 +5,7 @@
 #include <poll.h>
 
 #include "base/fd.h"
-
-bool transfer_is_cancelled(const TransferControl *control) {
-        return control && control->is_cancelled && control->is_cancelled(control->userdata);
-}
-
-int transfer_check(const TransferControl *control, Error *err) {
-        return transfer_is_cancelled(control)
-                       ? error_set(err, ERR_CANCELLED, NULL, "the transfer was cancelled")
-                       : 0;
-}
+#include "helper/blob_io.h"
 
 void stream_prepare_write(int fd) {
         (void)fcntl(fd, F_SETPIPE_SZ, STREAM_PIPE_SIZE);
@@ -27,7 +18,7 @@ static int wait_for(int fd, short events, const TransferControl *control, Error 
                 int n = poll(&poll_fd, 1, STREAM_POLL_MS);
                 if (n < 0 && errno != EINTR)
                         return error_errno(err, ERR_IO, errno, NULL, "cannot wait for a pipe");
-                if (transfer_check(control, err) < 0)
+                if (control_check(control, err) < 0)
                         return -1;
                 if (n > 0)
                         return 0;

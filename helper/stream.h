@@ -14,12 +14,6 @@
 #define STREAM_POLL_MS   100           /* so late a cancel is noticed at most */
 #define STREAM_PIPE_SIZE (1024 * 1024) /* what the kernel grants everybody */
 
-/** transfer_is_cancelled() - @control may be NULL */
-bool transfer_is_cancelled(const TransferControl *control);
-
-/** transfer_check() - ERR_CANCELLED once nobody wants it any more */
-int transfer_check(const TransferControl *control, Error *err);
-
 /** stream_prepare_write() - make a pipe wide, and writing to it not wait; files stay as they are */
 void stream_prepare_write(int fd);
 
