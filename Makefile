@@ -50,7 +50,7 @@ format:
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
-	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD)
 
 clean:
 	@rm -rf build build-*
