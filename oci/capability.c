@@ -58,10 +58,6 @@ const CapabilitySet CAPABILITY_DEFAULT = CAPABILITY_BIT(0) | CAPABILITY_BIT(1) |
                                          CAPABILITY_BIT(10) | CAPABILITY_BIT(18) |
                                          CAPABILITY_BIT(31);
 
-const char *capability_name(unsigned number) {
-        return number < CAPABILITY_MAX ? names[number] : NULL;
-}
-
 int capability_parse(const char *name) {
         if (strncasecmp(name, "CAP_", 4) == 0)
                 name += 4;

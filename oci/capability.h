@@ -4,8 +4,8 @@
 /*
  * Linux capabilities as sets: one bit for each capability, bit N is the kernel's number N.
  *
- * Names come with and without `CAP_`, in any case; `ALL` means every capability that the engine
- * itself may give away. A set is a plain value: union and difference are | and &~.
+ * Names come with and without `CAP_`, in any case. A set is a plain value: union and difference are
+ * | and &~.
  */
 
 #include <stdint.h>
@@ -21,9 +21,6 @@ typedef uint64_t CapabilitySet;
 
 /* The eleven that containers get unless told otherwise: podman's list since its version 4. */
 extern const CapabilitySet CAPABILITY_DEFAULT;
-
-/** capability_name() - "CAP_CHOWN" for 0; NULL past the last one */
-const char *capability_name(unsigned number);
 
 /**
  * capability_parse() - number of a name, with or without CAP_, in any case; -EINVAL when unknown

@@ -10,42 +10,10 @@
 
 #define ALGORITHM "sha256:"
 
-static int hex_value(char c) {
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Whether @text is a digest; fills @ret unless NULL, possibly in part when it is not. */
-static bool decode(const char *text, Digest *ret) {
+bool digest_is_valid(const char *text) {
         const char *hex = text_starts_with(text, ALGORITHM);
 
-        if (!hex || strnlen(hex, DIGEST_HEX_SIZE + 1) != DIGEST_HEX_SIZE)
-                return false;
-        for (size_t i = 0; i < DIGEST_SIZE; i++) {
-                int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
-                if (high < 0 || low < 0)
-                        return false;
-                if (ret)
-                        ret->bytes[i] = (unsigned char)(high << 4 | low);
-        }
-        return true;
-}
-
-int digest_parse(const char *text, Digest *ret, Error *err) {
-        Digest digest;
-
-        if (!decode(text, &digest))
-                return error_set(err, ERR_INVALID, text,
-                                 "\"%.100s\" is no digest: expected " ALGORITHM
-                                 " and 64 lower-case hexadecimal digits",
-                                 text);
-        *ret = digest;
-        return 0;
-}
-
-bool digest_is_valid(const char *text) {
-        return decode(text, NULL);
+        return hex && strnlen(hex, DIGEST_HEX_SIZE + 1) == DIGEST_HEX_SIZE && text_is_hex(hex);
 }
 
 const char *digest_format(const Digest *digest, char text[static DIGEST_TEXT_SIZE]) {

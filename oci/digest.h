@@ -10,7 +10,6 @@
 
 #include <stddef.h>
 
-#include "base/error.h"
 #include "base/memory.h"
 
 #define DIGEST_SIZE      32
@@ -21,10 +20,7 @@ typedef struct Digest {
         unsigned char bytes[DIGEST_SIZE];
 } Digest;
 
-/** digest_parse() - from `sha256:` and 64 lower-case hex digits, nothing else; ERR_INVALID */
-int digest_parse(const char *text, Digest *ret, Error *err);
-
-/** digest_is_valid() - whether digest_parse() would take it */
+/** digest_is_valid() - `sha256:` and 64 lower-case hex digits, nothing else */
 bool digest_is_valid(const char *text);
 
 /** digest_format() - `sha256:<hex>`; returns @text */

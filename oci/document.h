@@ -9,7 +9,7 @@
  * member in their errors: @where is the path of the object, "" or ending in a dot, such as
  * `config.`.
  *
- * Errors of all: ERR_INVALID, ERR_LIMIT; subject = the member's path.
+ * Errors of all: ERR_INVALID, ERR_LIMIT; subject = the member's path, none for the whole document.
  */
 
 #include <jansson.h>
@@ -54,10 +54,12 @@ int document_object(const json_t *object, const char *where, const char *name, j
 /** document_array() - borrowed, NULL if absent; at most @max elements */
 int document_array(const json_t *object, const char *where, const char *name, size_t max,
                    json_t **ret, Error *err);
-/** document_strings() - a list of texts, at most @max, appended to @ret */
+/** document_strings() - a list of texts, at most @max, appended to @ret, on a failure in part */
 int document_strings(const json_t *object, const char *where, const char *name, size_t max,
                      Strings *ret, Error *err);
-/** document_keys() - a set in Go's way, `{"a":{}}`: its keys, sorted, appended to @ret */
+/**
+ * document_keys() - a set in Go's way, `{"a":{}}`: its keys, added to @ret, which is then sorted
+ */
 int document_keys(const json_t *object, const char *where, const char *name, size_t max,
                   Strings *ret, Error *err);
 /** document_pairs() - an object of texts, at most @max */
@@ -65,8 +67,8 @@ int document_pairs(const json_t *object, const char *where, const char *name, si
                    Pairs *ret, Error *err);
 
 /*
- * Writers: every text must be UTF-8, as all text is that came in through a check; they abort
- * without memory. The put functions that name a kind leave out what is empty.
+ * Writers: every text must be UTF-8, as all text is that came in through a check; they abort where
+ * it is not, and without memory. The put functions that name a kind leave out what is empty.
  */
 
 /** document_put() - add a member; its value is taken */

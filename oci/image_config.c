@@ -100,25 +100,6 @@ void image_config_init(ImageConfig *config) {
         config->settings.stop_signal = xstrdup("");
 }
 
-void image_config_copy(ImageConfig *to, const ImageConfig *from) {
-        *to = (ImageConfig){
-                .created_ns = from->created_ns,
-                .author = xstrdup(from->author),
-                .comment = xstrdup(from->comment),
-                .architecture = xstrdup(from->architecture),
-                .variant = xstrdup(from->variant),
-                .os = xstrdup(from->os),
-                .docker_version = xstrdup(from->docker_version),
-        };
-        image_settings_copy(&to->settings, &from->settings);
-        strings_copy(&to->diff_ids, &from->diff_ids);
-        for (size_t i = 0; i < from->history_count; i++) {
-                const ImageHistory *h = &from->history[i];
-                image_config_add_history(to, h->created_ns, h->created_by, h->author, h->comment,
-                                         h->is_empty_layer);
-        }
-}
-
 void image_config_add_history(ImageConfig *config, int64_t created_ns, const char *created_by,
                               const char *author, const char *comment, bool is_empty_layer) {
         GROW(config->history, config->history_count, config->history_capacity);

@@ -86,14 +86,12 @@ void image_config_init(ImageConfig *config);
 int image_config_parse(const char *text, size_t size, ImageConfig *ret, Error *err);
 
 /**
- * image_config_format() - canonical compact JSON: fixed member order, maps sorted, nothing empty
+ * image_config_format() - canonical compact JSON: fixed member order, maps sorted
  *
+ * Nothing empty, but for architecture, os, config, rootfs and history, which always stand there.
  * The same config gives the same bytes, hence the same image id. Heap text.
  */
 char *image_config_format(const ImageConfig *config, size_t *ret_size);
-
-/** image_config_copy() - @to is initialised by this */
-void image_config_copy(ImageConfig *to, const ImageConfig *from);
 
 /** image_config_add_history() - append an entry; all texts copied, NULL is "" */
 void image_config_add_history(ImageConfig *config, int64_t created_ns, const char *created_by,

@@ -52,17 +52,6 @@ const char *pairs_get(const Pairs *pairs, const char *key) {
         return is_at(pairs, i, key) ? pairs->items[i].value : NULL;
 }
 
-void pairs_remove(Pairs *pairs, const char *key) {
-        size_t i = lower_bound(pairs, key);
-
-        if (!is_at(pairs, i, key))
-                return;
-        free(pairs->items[i].key);
-        free(pairs->items[i].value);
-        pairs->count--;
-        memmove(pairs->items + i, pairs->items + i + 1, (pairs->count - i) * sizeof(Pair));
-}
-
 void pairs_copy(Pairs *to, const Pairs *from) {
         *to = (Pairs)PAIRS_INIT;
         if (!from->count)

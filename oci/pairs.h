@@ -30,8 +30,5 @@ void pairs_set(Pairs *pairs, const char *key, const char *value);
 /** pairs_get() - borrowed value, or NULL */
 const char *pairs_get(const Pairs *pairs, const char *key);
 
-/** pairs_remove() - forget a key; no matter if it is not there */
-void pairs_remove(Pairs *pairs, const char *key);
-
 /** pairs_copy() - @to is initialised by this */
 void pairs_copy(Pairs *to, const Pairs *from);

@@ -4,10 +4,11 @@
 /*
  * config.json of a bundle: what the OCI runtime is asked to build.
  *
- * The struct holds every knob that the engine turns, flat, so that the code that decides reads as
- * assignments. Strings and arrays that are assigned to a field are borrowed and must live until the
- * document was formatted; what goes through runtime_config_add_*() is copied into the arena inside.
- * A field at its RUNTIME_CONFIG_INIT value is left out of the document.
+ * The struct holds every knob that a container's options can turn, flat, so that the code that
+ * decides reads as assignments. Strings and arrays that are assigned to a field are borrowed and
+ * must live until the document was formatted; what goes through runtime_config_add_*() and _set_*()
+ * is copied into the arena inside. A field at its RUNTIME_CONFIG_INIT value is left out of the
+ * document, unless the specification wants it there (user, cwd, capabilities, mounts).
  *
  * Source: OCI runtime-spec 1.0.2, config.md and config-linux.md.
  */
@@ -122,7 +123,7 @@ typedef struct RuntimeNamespace {
         }
 
 typedef struct RuntimeConfig {
-        Arena arena; /* what runtime_config_add_*() copies; callers may allocate here as well */
+        Arena arena; /* what is copied; callers may allocate here as well */
 
         /* process */
         bool has_terminal;
@@ -239,6 +240,6 @@ void runtime_config_remove_mount(RuntimeConfig *config, const char *destination)
  * runtime_config_format() - append the document to @out
  *
  * ERR_INVALID: text that is not UTF-8, no root path, no args; subject = the document's member, e.g.
- * "args". Leaves @out as it was when it fails.
+ * "args"; @out is as it was. ERR_LIMIT: no memory.
  */
 int runtime_config_format(const RuntimeConfig *config, Buffer *out, Error *err);

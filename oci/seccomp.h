@@ -8,8 +8,7 @@
  * The profile says which rules hold for which capabilities and architectures; the OCI form has no
  * such conditions. Translating costs a parse of the profile, and compiling what comes out (see
  * seccomp_filter.h) costs more than a container's start does without it. So results are kept: for
- * each profile file (as it was at its last change) and capability set, each is made once, when it
- * is first asked for.
+ * each profile file (as it was at its last change) and capability set, until others take its place.
  */
 
 #include "base/error.h"

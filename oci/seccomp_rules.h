@@ -60,6 +60,7 @@ extern const SeccompProfile SECCOMP_PROFILE_BUILTIN;
  * @arena: what @ret holds lives there
  *
  * ERR_INVALID: line and column where it is not JSON, the member where it is no such profile.
+ * ERR_LIMIT: more than SECCOMP_RULES_MAX.
  */
 int seccomp_profile_parse(const char *text, size_t size, const char *name, Arena *arena,
                           SeccompProfile *ret, Error *err);

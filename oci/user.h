@@ -37,7 +37,7 @@ void resolved_user_done(ResolvedUser *user);
  *
  * A group in @spec replaces the user's groups; without one, the passwd line's group and every group
  * that lists the user's name apply. ERR_INVALID (subject "create.user" or "create.group_add"; the
- * text names the user or group that is unknown), ERR_LIMIT, ERR_IO.
+ * text names the user or group that is unknown), ERR_LIMIT, ERR_IO (subject = the file).
  */
 int user_lookup(int root_fd, const char *spec, const char *const *add_groups, ResolvedUser *ret,
                 Error *err);

@@ -81,8 +81,9 @@ static void every_member_is_read(void **state) {
 }
 
 static void what_is_read_is_written(void **state) {
-        _cleanup_image_config_ ImageConfig config = IMAGE_CONFIG_INIT, copy = IMAGE_CONFIG_INIT;
+        _cleanup_image_config_ ImageConfig config = IMAGE_CONFIG_INIT;
         _cleanup_free_ char *text = NULL, *again = NULL;
+        ImageSettings copy;
         size_t size;
 
         (void)state;
@@ -94,8 +95,10 @@ static void what_is_read_is_written(void **state) {
         expected = json_dumps(json, JSON_COMPACT);
         assert_string_equal(text, expected);
 
-        image_config_copy(&copy, &config);
-        again = image_config_format(&copy, &size);
+        image_settings_copy(&copy, &config.settings);
+        image_settings_done(&config.settings);
+        config.settings = copy;
+        again = image_config_format(&config, &size);
         assert_string_equal(again, text);
 }
 
@@ -337,11 +340,9 @@ static void pairs_stay_sorted(void **state) {
         for (size_t i = 1; i < pairs.count; i++)
                 assert_true(strcmp(pairs.items[i - 1].key, pairs.items[i].key) < 0);
         assert_string_equal(pairs_get(&pairs, "500"), "x");
-        pairs_remove(&pairs, "500");
-        pairs_remove(&pairs, "500");
         pairs_copy(&copy, &pairs);
-        assert_int_equal(copy.count, 999);
-        assert_null(pairs_get(&copy, "500"));
+        assert_int_equal(copy.count, 1000);
+        assert_null(pairs_get(&copy, "1000"));
         assert_string_equal(pairs_get(&copy, "999"), "999");
 }
 
