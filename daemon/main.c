@@ -46,7 +46,9 @@ int main(int argc, char **argv) {
                 return EXIT_SUCCESS;
         }
         if (options.wants_version) {
-                printf("selkied %s (%s)\n", SELKIE_VERSION, SELKIE_GIT_COMMIT);
+                bool is_checkout = *SELKIE_GIT_COMMIT;
+                printf("selkied %s%s%s%s\n", SELKIE_VERSION, is_checkout ? " (" : "",
+                       SELKIE_GIT_COMMIT, is_checkout ? ")" : "");
                 return EXIT_SUCCESS;
         }
 
