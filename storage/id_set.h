@@ -3,7 +3,8 @@
 
 /*
  * The different user or group ids of a layer. Mostly a handful, and mostly the same as the last
- * time: so an unsorted list with the last hit first, sorted and freed of doubles when it fills up.
+ * time: so an unsorted list whose newest few are compared, sorted and freed of doubles when it
+ * fills up.
  */
 
 #include <stddef.h>
@@ -18,7 +19,7 @@ typedef struct IdSet {
 
 void id_set_done(IdSet *set);
 
-/** id_set_add() - 0, or -E2BIG past LAYER_IDS_MAX */
+/** id_set_add() - 0, or -E2BIG far past LAYER_IDS_MAX; the exact count is that after a sort */
 int id_set_add(IdSet *set, uint32_t id);
 
 /** id_set_sort() - ascending, each once; before the items are read */

@@ -29,8 +29,9 @@ Record *record_unref(Record *record) {
         return NULL;
 }
 
-int record_new(const RecordClass *class, const char *text, size_t size, const char *file,
-               size_t offset, Record **ret, Error *err) {
+/* Decodes a record from its text, which stands at @offset of @file. */
+static int record_new(const RecordClass *class, const char *text, size_t size, const char *file,
+                      size_t offset, Record **ret, Error *err) {
         json_error_t reason;
         Error inner = ERROR_INIT;
 
@@ -271,18 +272,6 @@ static size_t index_of(const Records *records, const Record *record) {
         return i;
 }
 
-void records_append(Records *records, Record *take_record) {
-        assert(!map_get(&records->by_id, take_record->id));
-        append(records, take_record);
-}
-
-void records_replace(Records *records, Record *old, Record *take_record) {
-        assert(strcmp(old->id, take_record->id) == 0);
-        records->items[index_of(records, old)] = take_record;
-        map_put(&records->by_id, take_record->id, take_record);
-        record_unref(old);
-}
-
 void records_remove(Records *records, Record *record) {
         size_t i = index_of(records, record);
 
@@ -307,14 +296,18 @@ static Record *decode_own(const Records *records, Buffer *text) {
 Record *records_append_text(Records *records, Buffer *text) {
         Record *record = decode_own(records, text);
 
-        records_append(records, record);
+        assert(!map_get(&records->by_id, record->id));
+        append(records, record);
         return record;
 }
 
 Record *records_replace_text(Records *records, Record *old, Buffer *text) {
         Record *record = decode_own(records, text);
 
-        records_replace(records, old, record);
+        assert(strcmp(old->id, record->id) == 0);
+        records->items[index_of(records, old)] = record;
+        map_put(&records->by_id, record->id, record);
+        record_unref(old);
         return record;
 }
 

@@ -52,15 +52,6 @@ Record *record_ref(Record *record);
 Record *record_unref(Record *record);
 DEFINE_CLEANUP(Record, record_unref);
 
-/**
- * record_new() - decode a record from its text
- * @file:   for error texts
- * @offset: where the text stands in the file, for error texts
- * Errors: ERR_CORRUPT, naming file and position.
- */
-int record_new(const RecordClass *class, const char *text, size_t size, const char *file,
-               size_t offset, Record **ret, Error *err);
-
 /* The file that the records in memory were read from: a later one differs in some field. */
 typedef struct FileIdentity {
         ino_t inode;
@@ -89,7 +80,9 @@ typedef struct Records {
         { .mutex = PTHREAD_MUTEX_INITIALIZER, .lock = LOCK_FILE_INIT, .dir_fd = -EBADF }
 
 /**
- * records_open() - @name.json and @name.lock in @dir_fd; nothing is read yet. @dir_path: for texts
+ * records_open() - two files in @dir_fd; nothing is read yet. @dir_path: for error texts
+ *
+ * Also after a failure @records is to be given to records_close(). ERR_IO.
  */
 int records_open(Records *records, const RecordClass *class, int dir_fd, const char *dir_path,
                  const char *json_name, const char *lock_name, bool sync, Error *err);
@@ -134,12 +127,20 @@ void records_forget(Records *records);
 /** records_find() - by id, borrowed, or NULL */
 Record *records_find(const Records *records, const char *id);
 
-/* Changes in memory; records_save() makes them real. */
-void records_append(Records *records, Record *take_record);
-void records_replace(Records *records, Record *old, Record *take_record);
+/*
+ * Changes in memory; records_save() makes them real. The texts are ones that we wrote ourselves;
+ * the records made from them are borrowed.
+ */
+Record *records_append_text(Records *records, Buffer *text);
+Record *records_replace_text(Records *records, Record *old, Buffer *text);
 void records_remove(Records *records, Record *record);
 
-/** records_save() - write the file and the stamp; on failure memory is forgotten and read again */
+/**
+ * records_save() - write the file and the stamp; ERR_NO_SPACE, ERR_IO
+ *
+ * After a failure the table is empty until it is asked for the next time; then the file is read
+ * again.
+ */
 int records_save(Records *records, Error *err);
 
 /**
@@ -148,12 +149,6 @@ int records_save(Records *records, Error *err);
  */
 int records_sweep(Records *records, Error *err);
 
-/** records_append_text() - append a record made from text that we wrote ourselves; borrowed */
-Record *records_append_text(Records *records, Buffer *text);
-
-/** records_replace_text() - the same in place of an old record */
-Record *records_replace_text(Records *records, Record *old, Buffer *text);
-
 /* --- for decoders --- */
 
 /**
@@ -161,8 +156,9 @@ Record *records_replace_text(Records *records, Record *old, Buffer *text);
  * another type
  */
 int record_get_string(const json_t *object, const char *key, char **ret, Error *err);
+/** record_get_int() - 0 when missing */
 int record_get_int(const json_t *object, const char *key, int64_t *ret, Error *err);
 /** record_get_time() - RFC 3339; TIMESTAMP_ZERO when missing */
 int record_get_time(const json_t *object, const char *key, int64_t *ret, Error *err);
-/** record_get_id() - a string that is safe as the name of a file */
+/** record_get_id() - a string that is safe as the name of a file; NULL when missing */
 int record_get_id(const json_t *object, const char *key, bool is_required, char **ret, Error *err);

@@ -19,7 +19,7 @@
  * @replaced_fd:   things that were moved out of it
  * @digest:        what the rebuilt stream must hash to
  *
- * Cost: reads the layer once. ERR_CORRUPT if the stream cannot be rebuilt; ERR_IO.
+ * Cost: reads the layer's files twice. ERR_CORRUPT if the stream cannot be rebuilt; ERR_IO.
  */
 int restore_replaced(int dir_fd, const char *name, int diff_fd, int replaced_fd,
                      const Digest *digest, Error *err);

@@ -32,10 +32,14 @@ typedef struct StoreOptions {
         const char *run_root;      /* absolute */
         const char *driver;        /* "overlay", or NULL: that */
         const char *mount_options; /* of storage.conf, e.g. "nodev"; NULL: none */
-        bool sync;                 /* fdatasync JSON files before they replace the old ones */
+        bool sync;                 /* fdatasync what is written before it takes its place */
 } StoreOptions;
 
-/** store_open() - create what is missing of the roots, check the driver; ERR_IO, ERR_UNSUPPORTED */
+/**
+ * store_open() - create what is missing of the roots, check the driver, mount overlay/ over itself
+ *
+ * Errors: ERR_UNSUPPORTED (the driver), ERR_INVALID (a root that is not absolute), ERR_IO.
+ */
 int store_open(Store **ret, const StoreOptions *options, Error *err);
 Store *store_close(Store *store);
 DEFINE_CLEANUP(Store, store_close);
@@ -94,8 +98,9 @@ typedef struct StoreLayerContent {
  *
  * Unpacks into a staging folder without a lock, then commits under the locks; tar-split included. A
  * crash at any point leaves a staging folder or a layer marked incomplete, which the next start or
- * the next writer of any tool removes.
- * Errors: ERR_LAYER_CORRUPT (subject = entry path), ERR_LIMIT, ERR_NO_SPACE, ERR_CANCELLED, ERR_IO.
+ * the next writer of any tool removes. Errors: ERR_NOT_FOUND (the parent), ERR_LAYER_CORRUPT
+ * (subject = entry path), ERR_UNSUPPORTED (the compression), ERR_CORRUPT (the parent's files),
+ * ERR_LIMIT, ERR_NO_SPACE, ERR_CANCELLED, ERR_IO.
  */
 int store_layer_import(Store *store, const char *parent, int blob_fd,
                        bool (*is_cancelled)(void *userdata), void *userdata, StoreLayerContent *ret,
@@ -111,8 +116,9 @@ int store_layer_delete(Store *store, const char *id, Error *err);
  * store_layer_mount() - count a mount of a layer, mounting it when the count was 0
  * @ret_path: heap path of the mounted tree, `<graph_root>/overlay/<id>/merged`
  *
- * The count lives in the run root and is shared with other tools; a count that is stale (reboot,
- * crash) is corrected against what is really mounted.
+ * An image's layer is mounted read-only. The count lives in the run root and is shared with other
+ * tools; a count that is stale (reboot, crash) is corrected against what is really mounted.
+ * Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_LIMIT (too many layers), ERR_IO.
  */
 int store_layer_mount(Store *store, const char *id, char **ret_path, Error *err);
 
@@ -126,17 +132,26 @@ int store_layer_unmount(Store *store, const char *id, bool force, bool *ret_is_m
 int store_layer_mount_count(Store *store, const char *id, int *ret, Error *err);
 
 /**
- * store_layer_paths() - heap strings: lower dirs joined by ':' (nearest first, "" for a base),
- * upper, work, merged
+ * store_layer_view() - the root of a layer's tree, as it would be mounted, to be read only
+ * @ret_fd: O_PATH descriptor; nothing else holds the tree, and nothing of it is left when it closes
+ *
+ * Of a layer that is mounted it is that mount, which may go on changing. ERR_NOT_FOUND, ERR_IO.
  */
+int store_layer_view(Store *store, const char *id, int *ret_fd, Error *err);
+
+/* Heap strings; lower: directories joined by ':', the nearest first, "" for a base. */
 typedef struct StoreLayerPaths {
         char *lower, *upper, *work, *merged;
 } StoreLayerPaths;
 void store_layer_paths_done(StoreLayerPaths *paths);
+
+/** store_layer_paths() - where a layer's directories are; ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO */
 int store_layer_paths(Store *store, const char *id, StoreLayerPaths *ret, Error *err);
 
 /**
  * store_layer_disk_usage() - bytes of file content in a layer's own diff (rwsize); walks the tree
+ *
+ * Errors: ERR_NOT_FOUND, ERR_LIMIT (directories deeper than PATH_DEPTH_MAX), ERR_IO.
  */
 int store_layer_disk_usage(Store *store, const char *id, int64_t *ret, Error *err);
 
@@ -146,7 +161,7 @@ int store_layer_disk_usage(Store *store, const char *id, int64_t *ret, Error *er
 
 typedef struct StoreBigData {
         char *key;
-        char *digest; /* "sha256:..." */
+        char *digest; /* "sha256:..."; NULL if the record has none */
         int64_t size;
 } StoreBigData;
 
@@ -181,7 +196,7 @@ int store_image_get(Store *store, const char *id, StoreImage **ret, Error *err);
 
 /**
  * store_image_read() - one big-data item; @ret is NUL-terminated one past its end; ERR_NOT_FOUND,
- * ERR_LIMIT
+ * ERR_LIMIT (STORE_BIG_DATA_MAX), ERR_IO
  */
 int store_image_read(Store *store, const StoreImage *image, const char *key, char **ret,
                      size_t *ret_size, Error *err);
@@ -206,6 +221,9 @@ typedef struct StoreImageSpec {
 /**
  * store_image_create() - add an image; one with this id gets the names (and data) added; files
  * first, then the record
+ *
+ * Errors: ERR_INVALID (the id), ERR_NOT_FOUND (the layer), ERR_LIMIT (an item's key or size),
+ * ERR_NO_SPACE, ERR_IO.
  */
 int store_image_create(Store *store, const StoreImageSpec *spec, Error *err);
 
@@ -242,7 +260,7 @@ typedef struct StoreContainer {
         char *id;
         Strings names;
         char *image; /* image id or "" */
-        char *layer; /* read-write layer */
+        char *layer; /* read-write layer; NULL if the record has none */
         char *metadata;
         int64_t created_ns;
 } StoreContainer;
@@ -256,6 +274,8 @@ typedef struct StoreContainers {
         size_t count;
 } StoreContainers;
 void store_containers_done(StoreContainers *containers);
+
+/** store_containers() - those of every tool, also what newer ones keep apart as volatile */
 int store_containers(Store *store, StoreContainers *ret, Error *err);
 
 typedef struct StoreContainerSpec {
@@ -270,8 +290,9 @@ typedef struct StoreContainerSpec {
  * store_container_create() - read-write layer on the image's top layer, and the record
  *
  * Makes `overlay-containers/<id>/userdata` in both roots. ERR_EXISTS (name or id taken by any
- * tool), ERR_IMAGE_NOT_FOUND, ERR_IO. Whatever a failure or crash leaves is removed by
- * store_container_delete() with the same ids.
+ * tool), ERR_IMAGE_NOT_FOUND, ERR_INVALID (an id), ERR_CORRUPT (the image has lost its layer),
+ * ERR_LIMIT (too many layers), ERR_NO_SPACE, ERR_IO. Whatever a failure or crash leaves is removed
+ * by store_container_delete() with the same ids.
  */
 int store_container_create(Store *store, const StoreContainerSpec *spec, Error *err);
 
@@ -287,7 +308,7 @@ char *store_container_dir(const Store *store, const char *id);
 char *store_container_run_dir(const Store *store, const char *id);
 
 /**
- * store_sweep() - remove staging folders and incomplete layers that dead writers left; at engine
- * start
+ * store_sweep() - remove what dead writers left: staging folders, incomplete layers, data of images
+ * without a record, half-written files; at engine start
  */
 int store_sweep(Store *store, Error *err);

@@ -10,7 +10,8 @@
  *
  * The directory descriptors are of the store's own detached clone of the mount that the graph root
  * is on. Other tools (and mounting, here) bind overlay/ over itself; a rename from tmp/ into it
- * would then cross two mounts and fail. In the clone there is no such mount.
+ * would then cross two mounts and fail. In the clone there is no such mount. Where the kernel
+ * refuses a clone, they are plain ones.
  */
 
 #include "storage/lock.h"
@@ -106,7 +107,8 @@ void tables_end(StoreTables *tables);
 bool layer_is_used(const StoreTables *tables, const char *id);
 
 /**
- * layers_discard() - remove a layer from the table and its files from the store; saves twice
+ * layers_discard() - remove a layer from the table and its files from the store; saves before and
+ * after
  * @trash_fd: staging folder, where the layer's directory goes
  *
  * The layer is marked incomplete and saved before its files go, so that a crash in between leaves
@@ -138,5 +140,5 @@ int images_sweep(Store *store, const Records *images, Error *err);
  * mounts.
  */
 int mounts_hold_home(Store *store, Error *err);
-/** mounts_release_home() - undo the mount of overlay/ over itself if nothing is mounted in it */
+/** mounts_release_home() - undo that if no mount in it is counted; a disk mounted there stays */
 void mounts_release_home(Store *store);

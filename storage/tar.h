@@ -57,7 +57,7 @@ typedef struct TarXattr {
         size_t size;
 } TarXattr;
 
-/* One member; everything it points to stays until the next call. */
+/* One member; everything it points to stays until the next tar_reader_next(). */
 typedef struct TarEntry {
         TarKind kind;
         const char *name; /* as in the header, not cleaned; not empty */
@@ -100,7 +100,7 @@ int64_t tar_reader_offset(const TarReader *reader);
 
 /**
  * tar_reader_raw() - all bytes since the last content: padding, headers, end blocks; until the next
- * call
+ * tar_reader_next()
  */
 const Buffer *tar_reader_raw(const TarReader *reader);
 

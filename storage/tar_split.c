@@ -163,8 +163,8 @@ static int read_text(TarSplitReader *reader, Error *err) {
                 return error_errno(err, ERR_IO, ENOMEM, "tar-split", "cannot read a line");
         for (;;) {
                 if (inflater_step(reader->inflater, &reader->input, (uint8_t *)room,
-                                  sizeof(reader->chunk), &produced, err) < 0)
-                        return -1;
+                                  sizeof(reader->chunk), &produced, NULL) < 0)
+                        return corrupt(err, "gzip", "the stream is malformed");
                 if (produced > 0)
                         break;
                 ssize_t n = fd_read_full(reader->fd, reader->chunk, sizeof(reader->chunk));

@@ -168,6 +168,7 @@ static void refuses_what_is_malformed(void **state) {
 static void refuses_what_is_cut_short(void **state) {
         Scratch scratch;
         Buffer out = BUFFER_INIT;
+        Error err = ERROR_INIT;
         struct stat st;
 
         (void)state;
@@ -178,6 +179,10 @@ static void refuses_what_is_cut_short(void **state) {
         tar_split_writer_finish(writer, NULL);
         tar_split_writer_free(writer);
         assert_int_equal(fstat(fd, &st), 0);
+        /* The checksum is wrong: the store's fault, and not the layer's. */
+        assert_int_equal(pwrite(fd, "\1\2\3\4", 4, st.st_size - 8), 4);
+        assert_int_equal(assemble(&scratch, fd, &out, &err), -1);
+        assert_int_equal(err.kind, ERR_CORRUPT);
         for (off_t size = st.st_size - 1; size > 0; size--) {
                 assert_int_equal(ftruncate(fd, size), 0);
                 assert_int_equal(assemble(&scratch, fd, &out, NULL), -1);
