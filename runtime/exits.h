@@ -28,7 +28,11 @@ DEFINE_CLEANUP(ExitWatch, exit_watch_free);
  */
 void exit_watch_scan(ExitWatch *watch);
 
-/** exit_watch_add_monitor() - also watch a conmon process, until it ends; any thread */
+/**
+ * exit_watch_add_monitor() - also watch a conmon process, until it ends; any thread
+ *
+ * ERR_IO; errnum ESRCH: it has ended already, and nothing will be told.
+ */
 int exit_watch_add_monitor(ExitWatch *watch, const char *id, pid_t monitor_pid,
                            uint64_t monitor_start, Error *err);
 

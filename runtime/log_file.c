@@ -16,7 +16,7 @@
 
 #include "base/fd.h"
 
-#define READ_SIZE ((size_t)256 * 1024) /* more than a record: each read finds the end of one */
+#define READ_SIZE ((size_t)LOG_BATCH_MAX) /* each finds the end of a record, or cuts it */
 
 struct LogFile {
         char *path;

@@ -4,8 +4,8 @@
 /*
  * Reading a container's k8s-file log, whole or as it grows.
  *
- * A record is one line as conmon wrote it, newline included: time, stream, F or P, bytes. Records
- * are never split; a last line without its newline is not a record yet. conmon replaces the file
+ * A record is one line as conmon wrote it, newline included: time, stream, F or P, bytes. A last
+ * line without its newline is not a record yet. conmon replaces the file
  * when it grows past its limit: a reader finishes the old file, then goes on with the new one.
  */
 
@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 
-#define LOG_RECORD_MAX (64 * 1024)  /* bytes of one record; longer ones are cut into several */
+#define LOG_RECORD_MAX (64 * 1024)  /* bytes; a line that has more and no end yet is cut */
 #define LOG_BATCH_MAX  (256 * 1024) /* bytes that one read gives */
 
 typedef struct LogFile LogFile;

@@ -64,7 +64,7 @@ static void trim(Buffer *text) {
                 text->size--;
 }
 
-int message_error(Error *err, const char *id, const char *what, Buffer *log) {
+int message_error(Error *err, const char *id, const char *what, const Buffer *log) {
         _cleanup_free_ char *message = last_error(log);
         _cleanup_buffer_ Buffer text = BUFFER_INIT;
 

@@ -18,8 +18,8 @@ void message_clean(Buffer *text);
  * message_error() - fill @err with ERR_RUNTIME and the words of a runtime
  * @id:   container, the error's subject
  * @what: what was tried, e.g. "crun start"; used when nothing was said
- * @log:  JSON log lines, or plain text; altered
+ * @log:  JSON log lines, or plain text
  *
  * The message of the last line of level error or fatal; without one, all of the text. Returns -1.
  */
-int message_error(Error *err, const char *id, const char *what, Buffer *log);
+int message_error(Error *err, const char *id, const char *what, const Buffer *log);

@@ -32,7 +32,7 @@ typedef struct MonitorOptions {
 
 typedef struct MonitorResult {
         pid_t pid;          /* the container's init, waiting for runtime_start() */
-        uint64_t pid_start; /* /proc/PID/stat field 22 */
+        uint64_t pid_start; /* process_start_time() of it */
         pid_t monitor_pid;
         uint64_t monitor_start;
 } MonitorResult;

@@ -34,7 +34,7 @@ typedef struct RuntimeOptions {
         /* NULL-terminated paths to try, in order; NULL: crun then runc in the usual places */
         const char *const *candidates;
         const char *monitor_path; /* NULL: conmon in the usual places */
-        const char *state_dir;    /* NULL: the runtime's own default, /run/<name> */
+        const char *state_dir;    /* NULL: /run/<name>, for a user $XDG_RUNTIME_DIR/<name> */
         const char *exits_dir;
         bool systemd_cgroup;
 } RuntimeOptions;
@@ -42,10 +42,10 @@ typedef struct RuntimeOptions {
 /**
  * runtime_open() - choose and check the runtime and the monitor; starts no process
  * @ret_notice: heap sentence when a candidate was passed over for a reason worth logging (crun on a
- *              hybrid cgroup layout with controllers on the v2 side), else NULL
+ *              hybrid cgroup layout with controllers on the v2 side), else NULL; may be NULL
  *
- * ERR_UNSUPPORTED when none is usable: the text says what was tried. A runtime that the user named
- * is taken even where crun would refuse the layout: the notice then says so.
+ * ERR_UNSUPPORTED when none is usable: the text says what was tried; ERR_IO. A runtime that the
+ * user named is taken even where crun would refuse the layout: the notice then says so.
  *
  * A runtime protects its own executable from the container that it becomes part of: it mounts or
  * copies itself and starts anew, at each run, unless it finds itself on a read-only mount. So it is
@@ -67,9 +67,7 @@ DEFINE_CLEANUP(Runtime, runtime_free);
  */
 int runtime_start(const Runtime *runtime, const char *id, Error *err);
 
-/**
- * runtime_pause(), runtime_resume() - ERR_NOT_RUNNING when it has ended, be it noticed or not
- */
+/** runtime_pause(), runtime_resume() - ERR_NOT_RUNNING when it has ended, be it noticed or not */
 int runtime_pause(const Runtime *runtime, const char *id, Error *err);
 int runtime_resume(const Runtime *runtime, const char *id, Error *err);
 

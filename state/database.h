@@ -48,7 +48,8 @@ struct State {
  * database_open() - open or make the file, and bring its schema up to date
  * @database: zeroed; to be given to database_close() whatever comes back
  *
- * Errors: ERR_CORRUPT (not ours, damaged, or newer: untouched), ERR_IN_USE, ERR_NO_SPACE, ERR_IO.
+ * Errors: ERR_CORRUPT (not ours, damaged, or newer: untouched), ERR_IN_USE, ERR_NO_SPACE,
+ * ERR_UNSUPPORTED (a file system without shared memory), ERR_IO.
  */
 int database_open(Database *database, const char *path, Error *err);
 void database_close(Database *database);
@@ -94,7 +95,7 @@ static inline void statement_releasep(sqlite3_stmt **statement) {
 }
 #define _cleanup_statement_ _cleanup_(statement_releasep)
 
-/** database_execute() - run constant SQL without rows or parameters; lock held */
+/** database_execute() - run SQL without rows or parameters; lock held */
 int database_execute(Database *database, const char *sql, Error *err);
 
 /**

@@ -25,7 +25,8 @@ typedef struct State State;
  *
  * One engine per file: the caller holds the store's lock. Cost: under 1 ms; the log that is read
  * back has at most 1 MB. Errors: ERR_CORRUPT (not a database, or a schema newer than this program
- * knows: nothing is changed), ERR_NO_SPACE, ERR_IO.
+ * knows: nothing is changed), ERR_IN_USE, ERR_NO_SPACE, ERR_UNSUPPORTED (a file system without
+ * shared memory), ERR_IO.
  */
 int state_open(State **ret, const char *path, Error *err);
 State *state_close(State *state);
@@ -57,7 +58,7 @@ typedef struct ContainerRun {
         ContainerStatus status;
         ContainerIntent intent;
         pid_t pid;          /* host pid of the last init process, 0 before the first start */
-        uint64_t pid_start; /* its start in clock ticks (/proc/PID/stat field 22): tells reuse */
+        uint64_t pid_start; /* process_start_time() of it: tells reuse */
         pid_t monitor_pid;  /* conmon */
         uint64_t monitor_start;
         int64_t started_ns;  /* TIMESTAMP_ZERO: never */
@@ -86,9 +87,9 @@ int state_containers_load(State *state,
 
 /*
  * The changes below are each one transaction that a crash of the engine cannot take back once it
- * was answered. Any thread. All can fail with ERR_CORRUPT and ERR_IO, and then change nothing. Only
- * an insert needs room on the disk: a full one (ERR_NO_SPACE) keeps nobody from removing
- * containers.
+ * was answered. Any thread. All can fail with ERR_CORRUPT, ERR_IN_USE (somebody holds the file with
+ * a shell) and ERR_IO, and then change nothing. Only an insert needs room on the disk: a full one
+ * (ERR_NO_SPACE) keeps nobody from removing containers.
  */
 
 /**
