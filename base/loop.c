@@ -60,6 +60,21 @@ static int on_wakeup(sd_event_source *source, int fd, uint32_t revents, void *us
         return 0;
 }
 
+static int on_no_time(_unused_ sd_event_source *source, _unused_ uint64_t usec,
+                      _unused_ void *userdata) {
+        return 0;
+}
+
+/* sd-event makes its timer's descriptor for the first timer and keeps it. Later ones, which may be
+ * there to wait until descriptors are free again, then need none. */
+static int prepare_timers(sd_event *event) {
+        sd_event_source *source = NULL;
+
+        int r = sd_event_add_time(event, &source, CLOCK_MONOTONIC, UINT64_MAX, 0, on_no_time, NULL);
+        sd_event_source_disable_unref(source);
+        return r;
+}
+
 int loop_new(Loop **ret) {
         _cleanup_(loop_freep)
         Loop *loop = xnew(Loop, 1);
@@ -78,6 +93,9 @@ int loop_new(Loop **ret) {
                 return -errno;
         r = sd_event_add_io(loop->event, &loop->wakeup_source, loop->wakeup_fd, EPOLLIN, on_wakeup,
                             loop);
+        if (r < 0)
+                return r;
+        r = prepare_timers(loop->event);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(loop);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/process.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -33,27 +32,37 @@ static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start) {
         return 0;
 }
 
-static uint64_t boot;
-
-/* The first 16 digits of a random UUID: 60 random bits, the rest is fixed. */
-static void read_boot(void) {
+/* The first 16 digits of this boot's UUID: 60 random bits, the rest is fixed. Read once; every
+ * thread would read the same. */
+static int read_boot(uint64_t *ret) {
+        static _Atomic uint64_t kept;
+        uint64_t boot = kept;
         char text[40] = "";
-        _cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
-        if (fd < 0 || fd_read_full(fd, text, sizeof(text) - 1) < 0)
-                return; /* then only the ticks tell */
-        for (const char *p = text, *end = text + 18; p < end; p++)
-                if (*p != '-')
-                        boot = boot << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+        if (boot == 0) {
+                _cleanup_close_ int fd =
+                        open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+                if (fd < 0)
+                        return -errno;
+                ssize_t n = fd_read_full(fd, text, sizeof(text) - 1);
+                if (n < 0)
+                        return (int)n;
+                for (const char *p = text, *end = text + 18; p < end; p++)
+                        if (*p != '-')
+                                boot = boot << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+                kept = boot;
+        }
+        *ret = boot;
+        return 0;
 }
 
 int process_start_time(pid_t pid, uint64_t *ret) {
-        static pthread_once_t once = PTHREAD_ONCE_INIT;
-        uint64_t ticks;
+        uint64_t boot, ticks;
         char state;
 
-        (void)pthread_once(&once, read_boot);
-        int r = read_stat(pid, &state, &ticks);
+        int r = read_boot(&boot);
+        if (r == 0)
+                r = read_stat(pid, &state, &ticks);
         if (r < 0)
                 return r;
         if (state == 'Z' || state == 'X')
