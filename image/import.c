@@ -3,10 +3,7 @@
 /*
  * Everything the caller said is checked first, then the layer is unpacked, and last the image's
  * documents are written and named: an import that fails early costs nothing, one that fails late
- * leaves no image.
- *
- * The manifest describes the layer uncompressed, whatever the file was, since that is how the
- * store keeps it: so a tarball gives the same manifest whether it came plain or compressed.
+ * leaves no image. A tarball gives the same image whether it came plain or compressed.
  */
 
 #include "image/import.h"
@@ -19,8 +16,8 @@
 #include "base/fd.h"
 #include "base/timestamp.h"
 #include "image/changes.h"
-#include "oci/digest.h"
-#include "oci/manifest.h"
+#include "image/compose.h"
+#include "oci/media_type.h"
 #include "oci/reference.h"
 
 #define DEFAULT_MESSAGE "imported from tarball"
@@ -34,21 +31,9 @@ typedef struct Import {
         int source_fd;
 } Import;
 
-/* The documents of the image, and the identifiers that follow from them. */
-typedef struct Documents {
-        char *config, *manifest;
-        size_t config_size, manifest_size;
-        char config_digest[DIGEST_TEXT_SIZE], manifest_digest[DIGEST_TEXT_SIZE];
-} Documents;
-
 static void import_done(Import *import) {
         image_config_done(&import->config);
         import->source_fd = fd_close(import->source_fd);
-}
-
-static void documents_done(Documents *documents) {
-        free(documents->config);
-        free(documents->manifest);
 }
 
 static int check_reference(const char *text, Import *import, Error *err) {
@@ -126,55 +111,23 @@ static int prepare(const ImageImportOptions *options, Import *import, Error *err
 }
 
 /* Complete the config by the layer, and write config and manifest. */
-static int compose(Import *import, const StoreLayerContent *layer, Documents *ret, Error *err) {
+static int compose(Import *import, const StoreLayerContent *layer, ImageDocuments *ret,
+                   Error *err) {
         const char *message = import->options->message;
-        _cleanup_image_config_ ImageConfig check = IMAGE_CONFIG_INIT;
-        _cleanup_manifest_ Manifest manifest = MANIFEST_INIT;
         ImageConfig *config = &import->config;
-        Digest digest;
 
         _cleanup_free_ char *created_by =
                 xasprintf("/bin/sh -c #(nop) ADD file:%s in /", digest_hex(layer->diff_digest));
         strings_add(&config->diff_ids, layer->diff_digest);
         image_config_add_history(config, config->created_ns, created_by, NULL,
                                  text_is_empty(message) ? DEFAULT_MESSAGE : message, false);
-        ret->config = image_config_format(config, &ret->config_size);
-        /* Many changes can make a config that no tool would read, ours included. */
-        if (image_config_parse(ret->config, ret->config_size, &check, err) < 0)
-                return error_prefix(err, "the changes make an invalid image");
-        digest_compute(ret->config, ret->config_size, &digest);
-        digest_format(&digest, ret->config_digest);
-
-        manifest_set_config(&manifest, ret->config_digest, (int64_t)ret->config_size);
-        manifest_add_layer(&manifest, MEDIA_TYPE_OCI_LAYER, layer->diff_digest, layer->diff_size);
-        ret->manifest = manifest_format(&manifest, &ret->manifest_size);
-        digest_compute(ret->manifest, ret->manifest_size, &digest);
-        digest_format(&digest, ret->manifest_digest);
-        return 0;
+        return image_documents_make(config, &layer->diff_size, MEDIA_TYPE_OCI_MANIFEST, ret, err);
 }
 
 static int record(Store *store, const Import *import, const StoreLayerContent *layer,
-                  const Documents *documents, Error *err) {
-        const char *names[] = { import->name };
-        char manifest_key[sizeof("manifest-") + DIGEST_TEXT_SIZE];
-
-        snprintf(manifest_key, sizeof(manifest_key), "manifest-%s", documents->manifest_digest);
-        const StoreImageItem items[] = {
-                { documents->config_digest, documents->config, documents->config_size },
-                { manifest_key, documents->manifest, documents->manifest_size },
-                { "manifest", documents->manifest, documents->manifest_size },
-        };
-        const StoreImageSpec spec = {
-                .id = digest_hex(documents->config_digest),
-                .digest = documents->manifest_digest,
-                .layer = layer->id,
-                .created_ns = import->config.created_ns,
-                .items = items,
-                .items_count = ARRAY_SIZE(items),
-                .names = names,
-                .names_count = *import->name ? 1 : 0,
-        };
-        return store_image_create(store, &spec, err);
+                  const ImageDocuments *documents, Error *err) {
+        return image_documents_record(documents, store, layer->id, import->config.created_ns,
+                                      import->name, err);
 }
 
 static int import_layer(Store *store, const Import *import, StoreLayerContent *ret, Error *err) {
@@ -190,7 +143,7 @@ static int import_layer(Store *store, const Import *import, StoreLayerContent *r
  * this time with our own removals held back, so that only another tool can come between once more.
  */
 static int record_with_layer(ImageCatalog *catalog, const Import *import,
-                             const StoreLayerContent *layer, const Documents *documents,
+                             const StoreLayerContent *layer, const ImageDocuments *documents,
                              Error *err) {
         Store *store = image_catalog_store(catalog);
         StoreLayerContent again;
@@ -214,7 +167,8 @@ static int record_with_layer(ImageCatalog *catalog, const Import *import,
         return r;
 }
 
-static int import_all(ImageCatalog *catalog, Import *import, Documents *documents, Error *err) {
+static int import_all(ImageCatalog *catalog, Import *import, ImageDocuments *documents,
+                      Error *err) {
         Store *store = image_catalog_store(catalog);
         StoreLayerContent layer = { .id = "" };
 
@@ -233,8 +187,7 @@ int image_import(ImageCatalog *catalog, const ImageImportOptions *options, char 
                  Error *err) {
         _cleanup_(import_done)
         Import import = { .options = options, .source_fd = -EBADF };
-        _cleanup_(documents_done)
-        Documents documents = { .config = NULL };
+        _cleanup_image_documents_ ImageDocuments documents = IMAGE_DOCUMENTS_INIT;
 
         if (prepare(options, &import, err) < 0)
                 return -1;
