@@ -3,9 +3,16 @@
 /* Images: listed, looked up, inspected, named, imported, removed. */
 
 #include "engine/images.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "api/waiting.h"
+#include "base/fd.h"
 #include "base/timestamp.h"
+#include "engine/transfer.h"
 #include "image/history.h"
 #include "image/import.h"
 #include "image/inspect.h"
@@ -185,18 +192,6 @@ void api_RemoveImage(VarlinkCall *call, const IoPodmanRemoveImageIn *in, void *u
         engine_remove_image_begin(api->engine, in->name, in->force, on_removed, removal);
 }
 
-/* What may take long asks whether anybody still waits for it. */
-typedef struct Waiting {
-        VarlinkCall *call;
-        Engine *engine;
-} Waiting;
-
-static bool is_cancelled(void *userdata) {
-        const Waiting *waiting = userdata;
-
-        return varlink_call_is_cancelled(waiting->call) || engine_is_stopping(waiting->engine);
-}
-
 void api_DeleteUnusedImages(VarlinkCall *call, _unused_ const IoPodmanDeleteUnusedImagesIn *in,
                             void *userdata) {
         const Api *api = userdata;
@@ -204,7 +199,7 @@ void api_DeleteUnusedImages(VarlinkCall *call, _unused_ const IoPodmanDeleteUnus
         _cleanup_strings_ Strings ids = STRINGS_INIT;
         Error err = ERROR_INIT;
 
-        if (image_prune(engine_images(api->engine), is_cancelled, &waiting, &ids, &err) < 0) {
+        if (image_prune(engine_images(api->engine), waiting_is_over, &waiting, &ids, &err) < 0) {
                 api_reply_error(call, &err, NULL);
                 return;
         }
@@ -212,6 +207,34 @@ void api_DeleteUnusedImages(VarlinkCall *call, _unused_ const IoPodmanDeleteUnus
                 call,
                 &(IoPodmanDeleteUnusedImagesOut){
                         .images = { .items = (const char **)ids.items, .count = ids.count } });
+}
+
+static void on_cancel(_unused_ VarlinkCall *call, void *userdata) {
+        transfer_cancel(userdata);
+}
+
+/* The helper downloads what a URL names to a file that nobody else sees. */
+static int fetch_source(void *userdata, const char *url, int *ret_fd, Error *err) {
+        const Waiting *waiting = userdata;
+        const char *folder = store_graph_root(engine_store(waiting->engine));
+        const SelkieTransferFetchIn in = { .url = url };
+
+        _cleanup_close_ int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return error_errno(err, ERR_IO, errno, folder, "cannot create a file in %s",
+                                   folder);
+        Transfer *transfer = transfer_new(waiting->engine);
+        varlink_call_on_cancel(waiting->call, on_cancel, transfer);
+        int r = transfer_fetch(transfer, &in, fd, err);
+        varlink_call_on_cancel(waiting->call, NULL, NULL);
+        transfer_unref(transfer);
+        if (r == 0)
+                *ret_fd = TAKE_FD(fd);
+        return r;
+}
+
+static bool is_url(const char *source) {
+        return text_starts_with(source, "http://") || text_starts_with(source, "https://");
 }
 
 void api_ImportImage(VarlinkCall *call, const IoPodmanImportImageIn *in, void *userdata) {
@@ -223,7 +246,8 @@ void api_ImportImage(VarlinkCall *call, const IoPodmanImportImageIn *in, void *u
                 .message = in->message,
                 .changes = in->changes.items,
                 .changes_count = in->changes.count,
-                .is_cancelled = is_cancelled,
+                .is_cancelled = waiting_is_over,
+                .open_source = is_url(in->source) ? fetch_source : NULL,
                 .userdata = &waiting,
         };
         _cleanup_free_ char *id = NULL;

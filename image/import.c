@@ -28,12 +28,11 @@ typedef struct Import {
         const ImageImportOptions *options;
         char name[REFERENCE_TEXT_MAX]; /* "": untagged */
         ImageConfig config;
-        int source_fd;
+        int source_fd; /* borrowed */
 } Import;
 
 static void import_done(Import *import) {
         image_config_done(&import->config);
-        import->source_fd = fd_close(import->source_fd);
 }
 
 static int check_reference(const char *text, Import *import, Error *err) {
@@ -66,23 +65,21 @@ static int check_message(const char *message, Error *err) {
 static int check_source(const char *source, Error *err) {
         if (text_is_empty(source))
                 return error_set(err, ERR_INVALID, "source", "no source to import is given");
-        if (text_starts_with(source, "http://") || text_starts_with(source, "https://"))
-                return error_set(
-                        err, ERR_UNSUPPORTED, source,
-                        "cannot import %.600s: importing from a URL is not supported, only "
-                        "from a file on the engine's host",
-                        source);
         return 0;
 }
 
 /* Without O_NONBLOCK a FIFO in the tarball's place would hold the thread for ever. */
-static int open_source(const char *source, Import *import, struct stat *ret_status, Error *err) {
-        import->source_fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        if (import->source_fd < 0)
+static int open_path(const char *source, int *ret_fd, Error *err) {
+        *ret_fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (*ret_fd < 0)
                 return error_errno(err,
                                    errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO,
                                    errno, source, "cannot open %.600s", source);
-        if (fstat(import->source_fd, ret_status) < 0)
+        return 0;
+}
+
+static int check_file(const char *source, int fd, struct stat *ret_status, Error *err) {
+        if (fstat(fd, ret_status) < 0)
                 return error_errno(err, ERR_IO, errno, source, "cannot read %.600s", source);
         if (!S_ISREG(ret_status->st_mode))
                 return error_set(err, ERR_INVALID, source, "cannot import %.600s: it is %s", source,
@@ -91,22 +88,27 @@ static int open_source(const char *source, Import *import, struct stat *ret_stat
         return 0;
 }
 
+/* Everything but the file. */
 static int prepare(const ImageImportOptions *options, Import *import, Error *err) {
-        struct stat status = { .st_mode = 0 };
-
         image_config_init(&import->config);
         if (check_reference(options->reference, import, err) < 0 ||
             check_message(options->message, err) < 0 ||
             image_settings_apply(&import->config.settings, options->changes, options->changes_count,
-                                 err) < 0 ||
-            check_source(options->source, err) < 0 ||
-            open_source(options->source, import, &status, err) < 0)
+                                 err) < 0)
                 return -1;
-        if (__builtin_mul_overflow((int64_t)status.st_mtim.tv_sec, NS_PER_SEC,
-                                   &import->config.created_ns) ||
-            __builtin_add_overflow(import->config.created_ns, (int64_t)status.st_mtim.tv_nsec,
-                                   &import->config.created_ns))
-                import->config.created_ns = 0; /* a date that no tool could write down */
+        return check_source(options->source, err);
+}
+
+/* A tarball's date is the image's. */
+static int take_date(Import *import, Error *err) {
+        struct stat status = { .st_mode = 0 };
+        int64_t *created_ns = &import->config.created_ns;
+
+        if (check_file(import->options->source, import->source_fd, &status, err) < 0)
+                return -1;
+        if (__builtin_mul_overflow((int64_t)status.st_mtim.tv_sec, NS_PER_SEC, created_ns) ||
+            __builtin_add_overflow(*created_ns, (int64_t)status.st_mtim.tv_nsec, created_ns))
+                *created_ns = 0; /* a date that no tool could write down */
         return 0;
 }
 
@@ -183,16 +185,29 @@ static int import_all(ImageCatalog *catalog, Import *import, ImageDocuments *doc
         return 0;
 }
 
+static int import_file(ImageCatalog *catalog, Import *import, char **ret_id, Error *err) {
+        _cleanup_image_documents_ ImageDocuments documents = IMAGE_DOCUMENTS_INIT;
+
+        if (take_date(import, err) < 0)
+                return -1;
+        if (import_all(catalog, import, &documents, err) < 0)
+                return error_prefix(err, "cannot import %.600s", import->options->source);
+        *ret_id = xstrdup(digest_hex(documents.config_digest));
+        return 0;
+}
+
 int image_import(ImageCatalog *catalog, const ImageImportOptions *options, char **ret_id,
                  Error *err) {
         _cleanup_(import_done)
-        Import import = { .options = options, .source_fd = -EBADF };
-        _cleanup_image_documents_ ImageDocuments documents = IMAGE_DOCUMENTS_INIT;
+        Import import = { .options = options };
+        _cleanup_close_ int fd = -EBADF;
 
         if (prepare(options, &import, err) < 0)
                 return -1;
-        if (import_all(catalog, &import, &documents, err) < 0)
-                return error_prefix(err, "cannot import %.600s", options->source);
-        *ret_id = xstrdup(digest_hex(documents.config_digest));
-        return 0;
+        if ((options->open_source
+                     ? options->open_source(options->userdata, options->source, &fd, err)
+                     : open_path(options->source, &fd, err)) < 0)
+                return -1;
+        import.source_fd = fd;
+        return import_file(catalog, &import, ret_id, err);
 }

@@ -20,6 +20,8 @@ typedef struct ImageImportOptions {
         const char *const *changes; /* see image/changes.h */
         size_t changes_count;
         bool (*is_cancelled)(void *userdata); /* NULL: never */
+        /* How to come by a source that is no path: a readable regular file. NULL: it is a path. */
+        int (*open_source)(void *userdata, const char *source, int *ret_fd, Error *err);
         void *userdata;
 } ImageImportOptions;
 
@@ -30,8 +32,8 @@ typedef struct ImageImportOptions {
  * Reference and changes are checked before the file is touched. Whatever fails, the store is left
  * as it was.
  * Errors: ERR_INVALID (subject = `reference`, `message`, the bad change, or the source that is a
- * folder or otherwise no file), ERR_NOT_FOUND (no such source), ERR_UNSUPPORTED (a URL),
- * ERR_LAYER_CORRUPT (subject = entry path), ERR_LIMIT, ERR_NO_SPACE, ERR_CANCELLED, ERR_IO.
+ * folder or otherwise no file), ERR_NOT_FOUND (no such source), ERR_LAYER_CORRUPT (subject = entry
+ * path), ERR_LIMIT, ERR_NO_SPACE, ERR_CANCELLED, ERR_IO, and what open_source() fails with.
  */
 int image_import(ImageCatalog *catalog, const ImageImportOptions *options, char **ret_id,
                  Error *err);

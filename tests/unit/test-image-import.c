@@ -195,7 +195,7 @@ static void bad_sources_leave_nothing(void **state) {
         assert_int_equal(mkfifo(path, 0600), 0);
         expect_failure(fixture, &options, ERR_INVALID, "no regular file");
         snprintf(path, sizeof(path), "http://127.0.0.1:1/x.tar");
-        expect_failure(fixture, &options, ERR_UNSUPPORTED, "http://127.0.0.1:1/x.tar");
+        expect_failure(fixture, &options, ERR_NOT_FOUND, "http://127.0.0.1:1/x.tar");
         *path = '\0';
         expect_failure(fixture, &options, ERR_INVALID, "no source");
 
