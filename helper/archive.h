@@ -8,8 +8,8 @@
  * threads can read different members of it at once. One that is compressed as a whole is inflated
  * into a nameless file first, as podman does.
  *
- * Nothing is ever extracted, so names only have to agree with one another: they are cleaned as text,
- * and what would lead out of the archive is not found. Of two members of one name the first counts,
+ * Nothing is ever extracted, so names only have to agree with one another: they are cleaned as
+ * text, and what would lead out of the archive is not found. Of two members of one name the first counts,
  * as with podman.
  */
 

@@ -43,8 +43,7 @@ int location_parse(const char *where, bool has_rest, Location *ret, Error *err) 
         if (colon && colon[1])
                 location.rest = xstrdup(colon + 1);
         _cleanup_free_ char *real = real_path(location.path);
-        location.scope = has_rest ? xasprintf("%s:%s", real, location.rest ? location.rest : "")
-                                  : xstrdup(real);
+        location.scope = TAKE_PTR(real);
         *ret = location;
         return 0;
 }

@@ -8,7 +8,7 @@
 typedef struct Location {
         char *path;
         char *rest;  /* NULL: none */
-        char *scope; /* as policy.json calls it: the real path, and `:rest` if asked for */
+        char *scope; /* as policy.json calls it: the real path */
 } Location;
 
 #define LOCATION_INIT \

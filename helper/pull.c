@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "helper/pull_layers.h"
+#include "helper/pull_policy.h"
 #include "oci/image_config.h"
 #include "oci/index.h"
 
@@ -223,8 +224,7 @@ int pull_image(const PullRequest *request, PullResult *ret, Error *err) {
         watch_report(request->watch, "resolve", request->reference ? request->reference : "", 0,
                      -1);
         if (read_manifests(request, &documents, err) < 0 ||
-            pull_check_policy(request, &documents.manifest.text, documents.manifest.digest, err) <
-                    0)
+            pull_check_policy(request, documents.manifest.digest, err) < 0)
                 return -1;
         watch_report(request->watch, "config", documents.parsed_manifest.config.digest, 0,
                      documents.parsed_manifest.config.size);

@@ -54,8 +54,8 @@ char *manifest_format(const Manifest *manifest, size_t *ret_size);
  * manifest_convert() - make it the other kind, or leave it as it is
  * @media_type: MEDIA_TYPE_OCI_MANIFEST or MEDIA_TYPE_DOCKER_MANIFEST
  *
- * Blobs stay what they are, so the image keeps its id. ERR_UNSUPPORTED: a foreign layer, a zstd layer
- * for docker, or a config that is no image's; then nothing has changed.
+ * Blobs stay what they are, so the image keeps its id. ERR_UNSUPPORTED: a foreign layer, a zstd
+ * layer for docker, or a config that is no image's; then nothing has changed.
  */
 int manifest_convert(Manifest *manifest, const char *media_type, Error *err);
 

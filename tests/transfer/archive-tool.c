@@ -9,6 +9,8 @@
  *     archive-tool blob SOURCE DIGEST         a blob as it is
  *     archive-tool copy SOURCE DESTINATION [NAME...]
  *     archive-tool drop SOURCE DESTINATION    all of a copy but its commit
+ *     archive-tool check SOURCE POLICY [NAME] whether policy.json lets the image in, by that name
+ *     archive-tool lookaside NAME DIGEST      the first URL, and how many signatures are there
  *
  * A failure is one line `kind: subject: text` on stderr and status 1.
  */
@@ -25,6 +27,8 @@
 #include "helper/dir.h"
 #include "helper/docker_archive.h"
 #include "helper/oci_layout.h"
+#include "helper/pull_policy.h"
+#include "image/lookaside.h"
 #include "oci/index.h"
 
 static int open_source(ImageSource **ret, const char *text, Error *err) {
@@ -235,6 +239,47 @@ static int run_blob(ImageSource *source, const char *digest, Error *err) {
         return source->class->read_blob(source, &blob, STDOUT_FILENO, NULL, err);
 }
 
+static int run_check(ImageSource *source, int argc, char **argv, Error *err) {
+        _cleanup_manifest_ Manifest manifest = MANIFEST_INIT;
+        _cleanup_policy_ Policy policy = POLICY_INIT;
+        _cleanup_buffer_ Buffer text = BUFFER_INIT;
+        char digest_text[DIGEST_TEXT_SIZE];
+        const PullRequest request = { .source = source,
+                                      .policy = &policy,
+                                      .reference = argc > 1 ? argv[1] : NULL };
+        Digest digest;
+
+        if (policy_load(argv[0], &policy, err) < 0 ||
+            read_manifest(source, &text, &manifest, err) < 0)
+                return -1;
+        digest_compute(text.data, text.size, &digest);
+        return pull_check_policy(&request, digest_format(&digest, digest_text), err);
+}
+
+static int refuse_fetch(void *userdata _unused_, const char *url, Buffer *ret _unused_,
+                        Error *err) {
+        return error_set(err, ERR_UNSUPPORTED, url, "would fetch %s", url);
+}
+
+static int run_lookaside(const char *name, const char *digest, Error *err) {
+        _cleanup_lookaside_ Lookaside lookaside = LOOKASIDE_INIT;
+        Reference reference = REFERENCE_INIT;
+        Buffer *signatures = NULL;
+        size_t count = 0;
+
+        if (reference_parse(name, &reference, err) < 0 ||
+            reference_normalize(&reference, err) < 0 || lookaside_load(&lookaside, err) < 0)
+                return -1;
+        int r = lookaside_read(&lookaside, &reference, digest, refuse_fetch, NULL, &signatures,
+                               &count, err);
+        for (size_t i = 0; i < count; i++)
+                buffer_done(&signatures[i]);
+        free(signatures);
+        _cleanup_free_ char *url = lookaside_url(&lookaside, &reference, digest, 1);
+        printf("%s %zu\n", url, count);
+        return r;
+}
+
 static void run_names(ImageSource *source) {
         if (text_equal(source->transport, "docker-archive")) {
                 const Strings *names = docker_archive_source_names(source);
@@ -251,6 +296,8 @@ static int run(int argc, char **argv, Error *err) {
         ImageSource *source;
         int r = 0;
 
+        if (text_equal(command, "lookaside") && argc == 4)
+                return run_lookaside(argv[2], argv[3], err);
         if (open_source(&source, argv[2], err) < 0)
                 return -1;
         if (text_equal(command, "raw"))
@@ -259,6 +306,8 @@ static int run(int argc, char **argv, Error *err) {
                 run_names(source);
         else if (text_equal(command, "blob") && argc == 4)
                 r = run_blob(source, argv[3], err);
+        else if (text_equal(command, "check") && argc > 3)
+                r = run_check(source, argc - 3, argv + 3, err);
         else if ((text_equal(command, "copy") || text_equal(command, "drop")) && argc > 3)
                 r = run_copy(source, argc - 3, argv + 3, text_equal(command, "copy"), err);
         else
