@@ -45,11 +45,13 @@ static void retry_end(Retry *retry) {
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Retry *retry = userdata;
+        _cleanup_(container_unrefp)
+        Container *container = container_ref(container_of(retry, Container, retry));
 
         (void)source;
         (void)usec;
-        container_repair_soon(container_of(retry, Container, retry));
-        retry_end(retry);
+        retry_end(retry); /* first: the repair may fail at once, and wants to wait again */
+        container_repair_soon(container);
         return 0;
 }
 
