@@ -165,6 +165,7 @@ static int open_engine(Daemon *daemon, Error *err) {
                 .loop = daemon->loop,
                 .pool = daemon->pool,
                 .store = daemon->store,
+                .registries = &daemon->registries,
                 .state = daemon->state,
                 .runtime = daemon->runtime,
                 .default_stop_timeout_s = (int)daemon->engine_config.stop_timeout_s,

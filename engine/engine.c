@@ -68,7 +68,7 @@ int engine_open(Engine **ret, const EngineOptions *options, Error *err) {
         list_init(&engine->transfers);
         pthread_mutex_init(&engine->registry_lock, NULL);
         pthread_cond_init(&engine->load_ended, NULL);
-        engine->images = image_catalog_new(engine->store);
+        engine->images = image_catalog_new(engine->store, options->registries);
         engine->seccomp = seccomp_cache_new();
 
         if (exit_watch_new(&engine->exits, engine->loop, engine->runtime->exits_dir, engine_on_exit,

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "base/pool.h"
+#include "image/registries.h"
 #include "runtime/runtime.h"
 #include "state/state.h"
 #include "storage/store.h"
@@ -24,6 +25,7 @@ typedef struct EngineOptions {
         Loop *loop; /* all borrowed for the engine's life */
         Pool *pool;
         Store *store;
+        const Registries *registries; /* what short names of images mean */
         State *state;
         const Runtime *runtime;
         int default_stop_timeout_s;

@@ -11,6 +11,7 @@
 
 struct ImageCatalog {
         Store *store;
+        const Registries *registries;
         pthread_mutex_t lock; /* guards what follows; nothing else is locked while it is held */
         Map details;          /* by image id; the map owns one reference each */
         size_t details_cost;  /* of all in the map; see cost() */
@@ -18,10 +19,12 @@ struct ImageCatalog {
                 names_lock; /* see image_catalog_lock_names(); taken before the store's own */
 };
 
-ImageCatalog *image_catalog_new(Store *store) {
+ImageCatalog *image_catalog_new(Store *store, const Registries *registries) {
+        static const Registries none = REGISTRIES_INIT;
         ImageCatalog *catalog = xnew(ImageCatalog, 1);
 
         catalog->store = store;
+        catalog->registries = registries ? registries : &none;
         pthread_mutex_init(&catalog->lock, NULL);
         pthread_mutex_init(&catalog->names_lock, NULL);
         return catalog;
@@ -41,6 +44,10 @@ ImageCatalog *image_catalog_free(ImageCatalog *catalog) {
 
 Store *image_catalog_store(const ImageCatalog *catalog) {
         return catalog->store;
+}
+
+const Registries *image_catalog_registries(const ImageCatalog *catalog) {
+        return catalog->registries;
 }
 
 void image_catalog_lock_names(ImageCatalog *catalog) {

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "image/lookup.h"
+#include "image/registries.h"
 #include "oci/image_config.h"
 #include "storage/store.h"
 
@@ -24,12 +25,18 @@
 #define IMAGE_CACHE_BYTES_MAX (8 * 1024 * 1024)
 #define IMAGE_CACHE_ENTRY_MIN 4096
 
-/** image_catalog_new() - @store is borrowed and must outlive the catalog */
-ImageCatalog *image_catalog_new(Store *store);
+/**
+ * image_catalog_new() - the images of a store
+ * @registries: what short names mean; NULL: nothing is configured
+ *
+ * Both are borrowed and must outlive the catalog.
+ */
+ImageCatalog *image_catalog_new(Store *store, const Registries *registries);
 ImageCatalog *image_catalog_free(ImageCatalog *catalog);
 DEFINE_CLEANUP(ImageCatalog, image_catalog_free);
 
-/** image_catalog_store() - borrowed */
+/** image_catalog_store(), image_catalog_registries() - borrowed */
+const Registries *image_catalog_registries(const ImageCatalog *catalog);
 Store *image_catalog_store(const ImageCatalog *catalog);
 
 /**

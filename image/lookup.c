@@ -2,36 +2,30 @@
 
 /*
  * A short name can mean images of several registries. The meanings have ranks, from the most
- * literal to the most generous; every name of every image is given its rank, and the best rank
- * that occurs wins. Only the last one can hit images of different registries at once, and then
- * nothing is guessed.
+ * literal to the most generous: what was typed, what registries.conf makes of it, docker.io, and at
+ * last any registry. Every name of every image is given its rank, and the best one that occurs
+ * wins. Only the last can hit images of different registries at once, and then nothing is guessed.
  */
 
 #include "image/lookup.h"
 
-#include <stdio.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "image/catalog.h"
+#include "image/short_names.h"
 #include "oci/digest.h"
 #include "oci/reference.h"
 
 #define AMBIGUOUS_LISTED_MAX 8 /* matches that an error names */
 
-typedef enum Rank {
-        RANK_EXACT,     /* the name is what was typed */
-        RANK_LOCAL,     /* localhost/NAME */
-        RANK_DOCKER,    /* docker.io/NAME, docker.io/library/NAME */
-        RANK_COMPONENT, /* REGISTRY/.../NAME */
-        RANK_NONE,
-} Rank;
-
 /* What is looked for: the typed reference, and the whole repository names it may stand for. */
 typedef struct Wanted {
         Reference reference;
-        char repositories[RANK_COMPONENT]
-                         [REFERENCE_TEXT_MAX]; /* by rank; "": has no such meaning */
+        Strings repositories; /* best first; the index is the rank */
 } Wanted;
+
+#define RANK_NONE SIZE_MAX
 
 /* A stored name, cut into borrowed pieces: `repository[:tag][@digest]`. */
 typedef struct StoredName {
@@ -66,26 +60,37 @@ static StoredName cut(const char *name) {
         };
 }
 
+static void wanted_done(Wanted *wanted) {
+        strings_done(&wanted->repositories);
+}
+
+static void add_repository(Wanted *wanted, const Reference *reference) {
+        char name[REFERENCE_TEXT_MAX];
+
+        reference_format_name(reference, name);
+        if (!strings_contains(&wanted->repositories, name))
+                strings_add(&wanted->repositories, name);
+}
+
 /* Work out what a typed name may stand for; false if it is no reference. */
-static bool prepare(const char *name, Wanted *wanted) {
+static bool prepare(ImageCatalog *catalog, const char *name, Wanted *wanted) {
+        _cleanup_name_candidates_ NameCandidates candidates = NAME_CANDIDATES_INIT;
         Reference docker;
 
-        *wanted = (Wanted){ .reference = REFERENCE_INIT };
-        if (reference_parse(name, &wanted->reference, NULL) < 0)
+        if (reference_parse(name, &wanted->reference, NULL) < 0 ||
+            image_names_local(image_catalog_registries(catalog), name, &candidates, NULL) < 0)
                 return false;
-        const Reference *typed = &wanted->reference;
-        reference_format_name(typed, wanted->repositories[RANK_EXACT]);
-        if (!*typed->domain)
-                snprintf(wanted->repositories[RANK_LOCAL], REFERENCE_TEXT_MAX, "localhost/%s",
-                         typed->path);
-        docker = *typed;
+        add_repository(wanted, &wanted->reference);
+        for (size_t i = 0; i < candidates.count; i++)
+                add_repository(wanted, &candidates.items[i].reference);
+        docker = wanted->reference;
         if (reference_normalize(&docker, NULL) == 0)
-                reference_format_name(&docker, wanted->repositories[RANK_DOCKER]);
+                add_repository(wanted, &docker);
         return true;
 }
 
 static bool is_repository(const StoredName *stored, const char *repository) {
-        return *repository && strlen(repository) == stored->repository_size &&
+        return strlen(repository) == stored->repository_size &&
                memcmp(repository, stored->repository, stored->repository_size) == 0;
 }
 
@@ -97,12 +102,14 @@ static bool has_last_components(const StoredName *stored, const char *path) {
                memcmp(stored->repository + stored->repository_size - size, path, size) == 0;
 }
 
-static Rank rank_repository(const StoredName *stored, const Wanted *wanted) {
-        for (Rank rank = RANK_EXACT; rank < RANK_COMPONENT; rank++)
-                if (is_repository(stored, wanted->repositories[rank]))
+static size_t rank_repository(const StoredName *stored, const Wanted *wanted) {
+        const Strings *repositories = &wanted->repositories;
+
+        for (size_t rank = 0; rank < repositories->count; rank++)
+                if (is_repository(stored, repositories->items[rank]))
                         return rank;
         if (!*wanted->reference.domain && has_last_components(stored, wanted->reference.path))
-                return RANK_COMPONENT;
+                return repositories->count;
         return RANK_NONE;
 }
 
@@ -123,7 +130,7 @@ static bool has_tag(const StoredName *stored, const char *tag) {
                memcmp(tag, stored->tag, stored->tag_size) == 0;
 }
 
-static Rank rank_name(const StoreImage *image, const char *name, const Wanted *wanted) {
+static size_t rank_name(const StoreImage *image, const char *name, const Wanted *wanted) {
         const Reference *typed = &wanted->reference;
         StoredName stored = cut(name);
         bool is_wanted =
@@ -162,16 +169,18 @@ static void candidates_clear(Candidates *candidates) {
         *candidates = (Candidates){ .list = BUFFER_INIT };
 }
 
-static void find_by_name(const StoreImages *images, const char *name, Candidates *candidates) {
-        Rank best = RANK_NONE;
-        Wanted wanted;
+static void find_by_name(ImageCatalog *catalog, const StoreImages *images, const char *name,
+                         Candidates *candidates) {
+        _cleanup_(wanted_done)
+        Wanted wanted = { .reference = REFERENCE_INIT, .repositories = STRINGS_INIT };
+        size_t best = RANK_NONE;
 
-        if (!prepare(name, &wanted))
+        if (!prepare(catalog, name, &wanted))
                 return;
         for (size_t i = 0; i < images->count; i++) {
                 StoreImage *image = images->items[i], *added = NULL;
                 for (size_t j = 0; j < image->names.count; j++) {
-                        Rank rank = rank_name(image, image->names.items[j], &wanted);
+                        size_t rank = rank_name(image, image->names.items[j], &wanted);
                         if (rank == RANK_NONE || rank > best || (rank == best && added == image))
                                 continue;
                         if (rank < best)
@@ -200,7 +209,8 @@ static void find_by_prefix(const StoreImages *images, const char *prefix, Candid
 }
 
 /* The rules in their order; the full id was tried before. */
-static void find(const StoreImages *images, const char *name, Candidates *candidates) {
+static void find(ImageCatalog *catalog, const StoreImages *images, const char *name,
+                 Candidates *candidates) {
         const char *hex = text_starts_with(name, "sha256:");
 
         if (hex) {
@@ -210,7 +220,7 @@ static void find(const StoreImages *images, const char *name, Candidates *candid
                         find_by_digest(images, name, candidates);
                 return;
         }
-        find_by_name(images, name, candidates);
+        find_by_name(catalog, images, name, candidates);
         if (!candidates->count && text_is_hex(name))
                 find_by_prefix(images, name, candidates);
 }
@@ -259,7 +269,7 @@ int image_lookup(ImageCatalog *catalog, const char *name, ImageMatch *ret, Error
         }
         if (store_images(store, &images, err) < 0)
                 return -1;
-        find(&images, word, &candidates);
+        find(catalog, &images, word, &candidates);
         if (candidates.count == 0)
                 return error_set(err, ERR_IMAGE_NOT_FOUND, name, "no such image: \"%.600s\"", name);
         if (candidates.count > 1) {

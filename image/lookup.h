@@ -24,8 +24,9 @@ void image_match_done(ImageMatch *match);
  * @name: id, `sha256:<id>`, name or id prefix; `docker://` and `containers-storage:` before it are
  * skipped
  *
- * In this order, the first that matches wins: full id; the name exactly; below localhost; below
- * docker.io; by its last path components in any registry; id prefix. `:latest` is assumed where
+ * In this order, the first that matches wins: full id; the name exactly; by an alias; below
+ * localhost; below the search registries of registries.conf, in their order; below docker.io; by its
+ * last path components in any registry; id prefix. `:latest` is assumed where
  * neither tag nor digest is given; `name@digest` wants an image of that name's repository with
  * that digest.
  * Errors: ERR_IMAGE_NOT_FOUND (subject = @name as given; also for "" and what is no reference),

@@ -126,7 +126,11 @@ static int name_locally(const Registries *registries, const Reference *typed,
                 return -1;
         if (add_candidate(candidates, "localhost", false, typed, NAME_LOCAL, err) < 0)
                 return -1;
-        return add_searched(candidates, registries, typed, err);
+        /* One that makes no name is no name of an image; that is told when something is pulled. */
+        for (size_t i = 0; i < registries->search.count; i++)
+                (void)add_candidate(candidates, registries->search.items[i], false, typed,
+                                    NAME_SEARCH, NULL);
+        return 0;
 }
 
 int image_names_local(const Registries *registries, const char *name, NameCandidates *ret,

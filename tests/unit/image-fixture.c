@@ -46,7 +46,7 @@ int fixture_setup(void **state) {
         const StoreOptions options = { .graph_root = fixture->root, .run_root = fixture->run };
         if (store_open(&fixture->store, &options, &err) < 0)
                 fail_msg("%s", err.text);
-        fixture->catalog = image_catalog_new(fixture->store);
+        fixture->catalog = image_catalog_new(fixture->store, NULL);
         *state = fixture;
         return 0;
 }

@@ -151,6 +151,32 @@ static void the_most_literal_meaning_wins(void **state) {
         (void)d;
 }
 
+static void registries_conf_gives_short_names_a_meaning(void **state) {
+        static const char conf[] = "unqualified-search-registries = ['b.example', 'a.example']\n"
+                                   "[aliases]\nnick = 'c.example/real'\ngone = ''\n";
+        Fixture *fixture = *state;
+        _cleanup_registries_ Registries registries = REGISTRIES_INIT;
+
+        assert_int_equal(registries_parse(&registries, "t", conf, strlen(conf), false, NULL), 0);
+        image_catalog_free(fixture->catalog);
+        fixture->catalog = image_catalog_new(fixture->store, &registries);
+        _cleanup_free_ char *a = fixture_add(fixture, "a", "docker.io/library/tool:1");
+        expect_found(fixture, "tool:1", a, "docker.io/library/tool:1");
+        _cleanup_free_ char *b = fixture_add(fixture, "b", "a.example/tool:1");
+        expect_found(fixture, "tool:1", b, "a.example/tool:1");
+        _cleanup_free_ char *c = fixture_add(fixture, "c", "b.example/tool:1");
+        expect_found(fixture, "tool:1", c, "b.example/tool:1");
+        _cleanup_free_ char *d = fixture_add(fixture, "d", "localhost/tool:1");
+        expect_found(fixture, "tool:1", d, "localhost/tool:1");
+        _cleanup_free_ char *e = fixture_add(fixture, "e", "localhost/nick:latest");
+        expect_found(fixture, "nick", e, "localhost/nick:latest");
+        _cleanup_free_ char *f = fixture_add(fixture, "f", "c.example/real:latest");
+        expect_found(fixture, "nick", f, "c.example/real:latest");
+        expect_missing(fixture, "gone");
+        image_catalog_free(fixture->catalog);
+        fixture->catalog = image_catalog_new(fixture->store, NULL);
+}
+
 static void what_means_several_images_is_refused(void **state) {
         Fixture *fixture = *state;
         _cleanup_free_ char *a = fixture_add(fixture, "a", "quay.io/x/tool:latest");
@@ -370,6 +396,7 @@ int main(void) {
                 TEST(images_are_found_by_what_people_type),
                 TEST(ids_prefixes_and_digests),
                 TEST(the_most_literal_meaning_wins),
+                TEST(registries_conf_gives_short_names_a_meaning),
                 TEST(what_means_several_images_is_refused),
                 TEST(a_list_shows_names_digests_labels),
                 TEST(broken_images_do_not_break_the_list),

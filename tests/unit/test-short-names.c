@@ -140,7 +140,8 @@ static void what_is_no_name_is_refused(void **state) {
                 "invalid: search registry https://r.example of registries.conf: "
                 "\"https://r.example/x\" is no valid image reference: the registry's port is no "
                 "number of up to five digits";
-        assert_resolves("unqualified-search-registries = ['https://r.example']", "x", wrong, wrong);
+        assert_resolves("unqualified-search-registries = ['https://r.example']", "x", wrong,
+                        "localhost/x:latest (as a local name)");
 }
 
 /* `reference`, with `!` behind an insecure one and `=` before a mirror. */
