@@ -147,17 +147,17 @@ void api_GetAttachSockets(VarlinkCall *call, const IoPodmanGetAttachSocketsIn *i
 
         if (!container)
                 return;
-        if (container_init(container, &err) < 0) {
+        _cleanup_free_ char *folder = NULL;
+        if (container_init(container, &err) < 0 || container_io_dir(container, &folder, &err) < 0) {
                 api_reply_error(call, &err, in->name);
                 return;
         }
         Arena *arena = varlink_call_arena(call);
-        _cleanup_free_ char *bundle = container_bundle_dir(container);
         const IoPodmanGetAttachSocketsOut out = {
                 .sockets = {
                         .container_id = container_id(container),
-                        .io_socket = arena_printf(arena, "%s/attach", bundle),
-                        .control_socket = arena_printf(arena, "%s/ctl", bundle),
+                        .io_socket = arena_printf(arena, "%s/attach", folder),
+                        .control_socket = arena_printf(arena, "%s/ctl", folder),
                 },
         };
         (void)io_podman_reply_GetAttachSockets(call, &out);

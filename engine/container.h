@@ -74,6 +74,12 @@ ContainerNamespaces container_namespaces(Container *container);
  */
 int container_init(Container *container, Error *err);
 
+/**
+ * container_io_dir() - where the sockets of one that was initialised are: conmon's `attach`, `ctl`
+ * @ret: heap path, short enough for the name of a socket where the roots are
+ */
+int container_io_dir(Container *container, char **ret, Error *err);
+
 /** container_start() - from configured, created, stopped or exited; else ERR_STATE */
 int container_start(Container *container, Error *err);
 

@@ -174,6 +174,16 @@ int container_init(Container *container, Error *err) {
         return r;
 }
 
+int container_io_dir(Container *container, char **ret, Error *err) {
+        _cleanup_free_ char *bundle = container_bundle_dir(container);
+
+        if (container_enter(container, err) < 0)
+                return -1;
+        int r = monitor_link(container->engine->runtime, container->id, bundle, ret, err);
+        container_unlock(container);
+        return r;
+}
+
 /* One that is created already gets its intent too: it must not count as created once it runs. */
 static int intend_start_locked(Container *container, Error *err) {
         ContainerRun run = container->run;

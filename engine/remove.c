@@ -6,9 +6,8 @@
  * engine or the next.
  */
 
-#include <unistd.h>
-
 #include "engine/object.h"
+#include "runtime/monitor.h"
 
 int container_hide_locked(Container *container, Error *err) {
         if (state_container_hide(container->engine->state, container->id, err) < 0)
@@ -24,8 +23,6 @@ int container_hide_locked(Container *container, Error *err) {
 static int delete_parts_locked(Container *container, Error *err) {
         Engine *engine = container->engine;
         ContainerStatus status = container->run.status;
-        _cleanup_free_ char *exit_file =
-                xasprintf("%s/%s", engine->runtime->exits_dir, container->id);
 
         if ((container_status_is_alive(status) || status == CONTAINER_STOPPED) &&
             runtime_delete(engine->runtime, container->id, true, err) < 0)
@@ -33,7 +30,7 @@ static int delete_parts_locked(Container *container, Error *err) {
         container_await_monitor_locked(&container->run);
         if (store_container_delete(engine->store, container->id, container->config.layer, err) < 0)
                 return -1;
-        (void)unlink(exit_file);
+        monitor_forget(engine->runtime, container->id);
         return state_container_delete(engine->state, container->id, err);
 }
 

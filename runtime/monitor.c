@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/spawn.h"
 #include "runtime/message.h"
 
@@ -341,6 +342,34 @@ static void remove_files(const char *folder, const char *const *names, size_t co
                 (void)unlinkat(fd, names[i], 0);
 }
 
+/* Beside the folder of the exit files. */
+static char *links_dir(const Runtime *runtime) {
+        const char *slash = strrchr(runtime->exits_dir, '/');
+
+        return xasprintf("%.*s/io", (int)(slash - runtime->exits_dir), runtime->exits_dir);
+}
+
+int monitor_link(const Runtime *runtime, const char *id, const char *bundle, char **ret,
+                 Error *err) {
+        _cleanup_free_ char *folder = links_dir(runtime);
+        _cleanup_free_ char *link = xasprintf("%s/%s", folder, id);
+
+        int r = path_make_dirs(folder, 0700);
+        if (r == 0 && symlink(bundle, link) < 0 && errno != EEXIST)
+                r = -errno;
+        if (r < 0)
+                return error_errno(err, ERR_IO, -r, link, "cannot make %s", link);
+        *ret = TAKE_PTR(link);
+        return 0;
+}
+
+void monitor_forget(const Runtime *runtime, const char *id) {
+        _cleanup_free_ char *links = links_dir(runtime);
+
+        remove_files(runtime->exits_dir, &id, 1);
+        remove_files(links, &id, 1);
+}
+
 void monitor_clean(const Runtime *runtime, const char *id, const char *bundle,
                    const char *run_dir) {
         static const char *const bundle_files[] = { "attach", "ctl", "winsz", "oom" };
@@ -349,5 +378,5 @@ void monitor_clean(const Runtime *runtime, const char *id, const char *bundle,
 
         remove_files(bundle, bundle_files, ARRAY_SIZE(bundle_files));
         remove_files(run_dir, run_files, ARRAY_SIZE(run_files));
-        remove_files(runtime->exits_dir, &id, 1);
+        monitor_forget(runtime, id);
 }

@@ -53,8 +53,21 @@ int monitor_create(const Runtime *runtime, const MonitorOptions *options, Monito
 bool monitor_saw_oom(const char *bundle);
 
 /**
+ * monitor_link() - a short way to a bundle's sockets
+ * @ret: heap path, a symbolic link to @bundle that was made if it was not there
+ *
+ * The name of a socket has at most 107 bytes, which the path of a bundle alone often has. With the
+ * default roots the sockets' names fit through this.
+ */
+int monitor_link(const Runtime *runtime, const char *id, const char *bundle, char **ret,
+                 Error *err);
+
+/** monitor_forget() - remove the exit file and the link; missing ones are fine */
+void monitor_forget(const Runtime *runtime, const char *id);
+
+/**
  * monitor_clean() - remove what conmon leaves in the bundle and run dir after the container ended
  *
- * Fifos, attach socket, pidfiles, runtime log, oom mark, exit file. Missing ones are fine.
+ * Fifos, attach socket, pidfiles, runtime log, oom mark, link, exit file. Missing ones are fine.
  */
 void monitor_clean(const Runtime *runtime, const char *id, const char *bundle, const char *run_dir);

@@ -42,6 +42,8 @@ def test_attach_before_the_start_misses_nothing(engine):
     found = engine.call("GetAttachSockets", name=name)["sockets"]
     assert found["container_id"] == name
     assert engine.status(name) == "created"
+    # a plain connect() takes 107 bytes, also with the longest of the default roots
+    assert len(found["io_socket"]) - len(engine.runroot) + len("/run/containers/storage") <= 107
     attached = Attached(found["io_socket"])
     engine.call("StartContainer", name=name)
     assert attached.read_to_the_end() == {STDOUT: b"out\n", STDERR: b"err\n"}
