@@ -9,18 +9,24 @@
 #include "helper/retry.h"
 #include "helper/stream.h"
 
+/* libcurl hands out pieces of 16 KiB: to wake the reader for each of them takes longer than to copy
+ * them. */
+#define WRITE_SIZE (256 * 1024)
+
 typedef struct State {
         const Download *download;
-        int64_t done;   /* passed on */
+        int64_t done;   /* bytes that came */
         int64_t offset; /* of the next byte of this answer */
         char *etag;     /* strong; NULL: none */
         bool has_begun; /* the first byte of this answer was seen */
         bool is_plain;  /* the server's ranges are of no use */
         bool was_there; /* the server has answered before */
+        Buffer waiting; /* the last of what came, not written yet */
 } State;
 
 static void state_done(State *state) {
         free(state->etag);
+        buffer_done(&state->waiting);
 }
 
 static int parse_number(const char **text, int64_t *ret) {
@@ -82,6 +88,37 @@ static int begin_answer(State *state, const HttpResponse *response, Error *err) 
         return 0;
 }
 
+static int flush(State *state, Error *err) {
+        const Download *download = state->download;
+        Buffer *waiting = &state->waiting;
+        size_t size = waiting->size;
+
+        if (size == 0)
+                return 0;
+        waiting->size = 0;
+        if (stream_write(download->fd, waiting->data, size, download->control, err) < 0)
+                return -1;
+        control_report(download->control, (int64_t)size);
+        return 0;
+}
+
+static int pass_on(State *state, const char *data, size_t size, Error *err) {
+        Buffer *waiting = &state->waiting;
+
+        while (size > 0) {
+                size_t room = WRITE_SIZE - waiting->size;
+                size_t n = size < room ? size : room;
+                if (waiting->size == 0 && !buffer_reserve(waiting, WRITE_SIZE))
+                        return error_set(err, ERR_LIMIT, NULL, "out of memory");
+                buffer_append(waiting, data, n);
+                data += n;
+                size -= n;
+                if (waiting->size == WRITE_SIZE && flush(state, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
 static int on_body(void *userdata, const HttpResponse *response, const void *data, size_t size,
                    Error *err) {
         State *state = userdata;
@@ -109,12 +146,9 @@ static int on_body(void *userdata, const HttpResponse *response, const void *dat
                 return error_set(err, ERR_LIMIT, download->subject,
                                  "the server sends more than %" PRId64 " bytes",
                                  download->size_max);
-        if (stream_write(download->fd, p, size, download->control, err) < 0)
-                return -1;
         state->offset += (int64_t)size;
         state->done += (int64_t)size;
-        control_report(download->control, (int64_t)size);
-        return 0;
+        return pass_on(state, p, size, err);
 }
 
 static int perform(State *state, HttpResponse *response, Error *err) {
@@ -125,6 +159,7 @@ static int perform(State *state, HttpResponse *response, Error *err) {
                                 .headers = &headers,
                                 .on_body = on_body,
                                 .userdata = state,
+                                .is_bulk = download->size < 0 || download->size >= HTTP_BULK_MIN,
                                 .control = download->control };
 
         state->has_begun = false;
@@ -134,8 +169,13 @@ static int perform(State *state, HttpResponse *response, Error *err) {
                 if (state->etag)
                         strings_printf(&headers, "If-Range: %s", state->etag);
         }
-        return download->perform ? download->perform(download->userdata, &request, response, err)
-                                 : http_perform(download->userdata, &request, response, err);
+        int r = download->perform ? download->perform(download->userdata, &request, response, err)
+                                  : http_perform(download->userdata, &request, response, err);
+        if (response->failure != HTTP_FAILURE_LOCAL && flush(state, r < 0 ? NULL : err) < 0) {
+                response->failure = HTTP_FAILURE_LOCAL;
+                return -1;
+        }
+        return r;
 }
 
 /* 1: there is more to fetch, 0: done, negative: this is what it is. */

@@ -3,7 +3,9 @@
 /*
  * Each thread that makes a request takes a handle from the client: an easy handle with a multi
  * handle of its own, which keeps the connections. The last one given back is taken first, so a
- * sequence of requests stays on one connection, and as many are open as requests ran at once.
+ * sequence of requests stays on one connection, and as many are open as requests ran at once. Since
+ * nothing is multiplexed, HTTP/2 saves no connection; what it costs shows where much is moved
+ * (measured over TLS on a loopback, 171 MB: 0.31 s by 2, 0.17 s by 1.1).
  *
  * The multi handle is driven here, not by curl_easy_perform(), which may sleep for a second between
  * two looks at whether anybody still wants the transfer.
@@ -18,15 +20,14 @@
 #include <strings.h>
 #include <time.h>
 
-#include "base/fd.h"
 #include "base/timestamp.h"
+#include "helper/authorities.h"
 #include "helper/blob_io.h"
 #include "helper/stream.h"
 #include "helper/url.h"
 
 #define RECEIVE_BUFFER_SIZE (512 * 1024) /* the most that libcurl takes */
 #define SEND_BUFFER_SIZE    (256 * 1024)
-#define AUTHORITIES_MAX     (16 * 1024 * 1024) /* bytes of the system's bundle */
 
 typedef struct Handle Handle;
 struct Handle {
@@ -38,10 +39,11 @@ struct Handle {
 
 struct HttpClient {
         pthread_mutex_t mutex; /* guards idle */
-        Handle *idle;
+        Handle *idle[2];       /* for documents, for bulk */
 
         /* Never changed. */
-        Buffer authorities; /* PEM, the system's among them; empty: libcurl knows them */
+        Buffer authorities;       /* PEM, beside the folder; the system's among them without one */
+        char *authorities_folder; /* NULL: libcurl knows what the system has */
         char *certificate, *key, *certs_host;
         bool is_unverified;
         unsigned stall_ms;
@@ -201,11 +203,11 @@ static Handle *handle_free(Handle *handle) {
         return NULL;
 }
 
-static Handle *handle_take(HttpClient *client) {
+static Handle *handle_take(HttpClient *client, bool is_bulk) {
         pthread_mutex_lock(&client->mutex);
-        Handle *handle = client->idle;
+        Handle *handle = client->idle[is_bulk];
         if (handle)
-                client->idle = handle->next;
+                client->idle[is_bulk] = handle->next;
         pthread_mutex_unlock(&client->mutex);
         if (handle)
                 return handle;
@@ -217,10 +219,10 @@ static Handle *handle_take(HttpClient *client) {
         return handle;
 }
 
-static void handle_give_back(HttpClient *client, Handle *handle) {
+static void handle_give_back(HttpClient *client, bool is_bulk, Handle *handle) {
         pthread_mutex_lock(&client->mutex);
-        handle->next = client->idle;
-        client->idle = handle;
+        handle->next = client->idle[is_bulk];
+        client->idle[is_bulk] = handle;
         pthread_mutex_unlock(&client->mutex);
 }
 
@@ -284,7 +286,12 @@ static void set_tls(Exchange *exchange) {
         if (client->is_unverified) {
                 SET(easy, CURLOPT_SSL_VERIFYPEER, 0L);
                 SET(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-        } else if (client->authorities.size > 0) {
+        }
+        if (client->authorities_folder) {
+                SET(easy, CURLOPT_CAPATH, client->authorities_folder);
+                SET(easy, CURLOPT_CAINFO, (char *)NULL);
+        }
+        if (client->authorities.size > 0 && !client->is_unverified) {
                 struct curl_blob blob = { .data = client->authorities.data,
                                           .len = client->authorities.size,
                                           .flags = CURL_BLOB_NOCOPY };
@@ -305,7 +312,9 @@ static void set_up(Exchange *exchange, const char *authorization) {
         SET(easy, CURLOPT_URL, exchange->url);
         SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
         SET(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-        SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+        SET(easy, CURLOPT_HTTP_VERSION,
+            exchange->request->is_bulk ? (long)CURL_HTTP_VERSION_1_1
+                                       : (long)CURL_HTTP_VERSION_2TLS);
         SET(easy, CURLOPT_USERAGENT, "selkie");
         SET(easy, CURLOPT_NOSIGNAL, 1L);
         SET(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancel does not wait for the resolver */
@@ -439,10 +448,10 @@ static int perform_once(HttpClient *client, const HttpRequest *request, const ch
 
         http_response_done(response);
         response->url = xstrdup(url);
-        exchange.handle = handle_take(client);
+        exchange.handle = handle_take(client, request->is_bulk);
         int r = exchange_run(&exchange, authorization);
         curl_easy_reset(exchange.handle->easy); /* forget what points here, and the secrets */
-        handle_give_back(client, exchange.handle);
+        handle_give_back(client, request->is_bulk, exchange.handle);
         curl_slist_free_all(exchange.headers);
         return r;
 }
@@ -530,17 +539,13 @@ static void curl_begin(void) {
         assert(code == CURLE_OK);
 }
 
-/* libcurl takes one bundle: the system's comes before the registry's. */
+/* What libcurl is given takes the place of the bundle it knows, not of a folder. */
 static int load_authorities(HttpClient *client, const Buffer *own, Error *err) {
-        const char *path = curl_version_info(CURLVERSION_NOW)->cainfo;
-        _cleanup_free_ char *bundle = NULL;
-        size_t size = 0;
-
-        int r = path ? file_read_at(AT_FDCWD, path, AUTHORITIES_MAX, &bundle, &size) : -ENOENT;
-        if (r < 0 && r != -ENOENT)
-                return error_errno(err, ERR_IO, -r, path, "cannot read %s", path);
-        buffer_append(&client->authorities, bundle, size);
-        buffer_append_byte(&client->authorities, '\n');
+        client->authorities_folder = authorities_folder();
+        if (own->size == 0)
+                return 0;
+        if (!client->authorities_folder && authorities_bundle(&client->authorities, err) < 0)
+                return -1;
         buffer_append(&client->authorities, own->data, own->size);
         return 0;
 }
@@ -555,8 +560,7 @@ int http_client_new(HttpClient **ret, const HttpClientOptions *options, Error *e
         assert(r == 0);
         client->is_unverified = options->is_unverified;
         client->stall_ms = options->stall_ms ? options->stall_ms : HTTP_STALL_MS;
-        if (certs && certs->authorities.size > 0 &&
-            load_authorities(client, &certs->authorities, err) < 0)
+        if (load_authorities(client, certs ? &certs->authorities : &(Buffer)BUFFER_INIT, err) < 0)
                 return -1;
         if (certs && certs->certificate && options->certs_host) {
                 client->certificate = xstrdup(certs->certificate);
@@ -570,13 +574,15 @@ int http_client_new(HttpClient **ret, const HttpClientOptions *options, Error *e
 HttpClient *http_client_free(HttpClient *client) {
         if (!client)
                 return NULL;
-        while (client->idle) {
-                Handle *handle = client->idle;
-                client->idle = handle->next;
-                (void)handle_free(handle);
-        }
+        for (size_t i = 0; i < ARRAY_SIZE(client->idle); i++)
+                while (client->idle[i]) {
+                        Handle *handle = client->idle[i];
+                        client->idle[i] = handle->next;
+                        (void)handle_free(handle);
+                }
         (void)pthread_mutex_destroy(&client->mutex);
         buffer_done(&client->authorities);
+        free(client->authorities_folder);
         free(client->certificate);
         free(client->key);
         free(client->certs_host);

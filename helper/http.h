@@ -29,6 +29,7 @@
 #define HTTP_CONNECT_MS     30000        /* for name, connection and TLS together */
 #define HTTP_STALL_MS       60000        /* a peer that moves less than */
 #define HTTP_STALL_BYTES    4096         /* in this time has stalled */
+#define HTTP_BULK_MIN       (256 * 1024) /* bytes that are worth a connection of their own */
 
 typedef struct HttpClient HttpClient;
 
@@ -86,6 +87,8 @@ typedef struct HttpRequest {
         int (*on_body)(void *userdata, const HttpResponse *response, const void *data, size_t size,
                        Error *err);
         void *userdata;
+
+        bool is_bulk; /* much is moved: on HTTP/1.1, which does that twice as fast as 2 */
 
         size_t body_max;                /* of a success's collected body; 0: it is not wanted */
         unsigned answer_ms;             /* patience once all is sent; 0: the client's stall_ms */

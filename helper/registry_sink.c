@@ -231,6 +231,7 @@ static int send_pieces(RegistrySink *sink, Body *body, const char *method, const
                                 .read_body = body_read,
                                 .read_size = size,
                                 .userdata = body,
+                                .is_bulk = true,
                                 .answer_ms = ANSWER_MS,
                                 .control = body->control };
 
