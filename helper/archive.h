@@ -9,8 +9,8 @@
  * into a nameless file first, as podman does.
  *
  * Nothing is ever extracted, so names only have to agree with one another: they are cleaned as
- * text, and what would lead out of the archive is not found. Of two members of one name the first counts,
- * as with podman.
+ * text, and what would lead out of the archive is not found. Of two members of one name the
+ * first counts, as with podman.
  */
 
 #include <stdint.h>

@@ -10,7 +10,8 @@
  * @digest: of @manifest, computed
  *
  * Signatures are asked for only where the policy wants any. An image passes if each requirement is
- * met: a signature must be by the right key, for this manifest, and for the name that was asked for.
+ * met: a signature must be by the right key, for this manifest, and for the name that was asked
+ * for.
  * Errors: ERR_INVALID (subject = the image): it does not pass, and why; ERR_UNSUPPORTED (sigstore),
  * those of the source and of keyring_open().
  */

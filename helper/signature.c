@@ -172,7 +172,7 @@ int keyring_verify(Keyring *keyring, const void *data, size_t size, SignedClaim 
         if (size > SIGNATURE_SIZE_MAX)
                 return error_set(err, ERR_LIMIT, "signature", "it has %zu bytes, more than %d",
                                  size, SIGNATURE_SIZE_MAX);
-        /* Packets only: a text that gpg finds a signature in could hold more than what is signed. */
+        /* Packets only: a text that gpg finds a signature in could hold more than that. */
         if (size == 0 || !(*(const unsigned char *)data & 0x80))
                 return refuse(err, "it is no signed message: not in OpenPGP's binary form");
         gpgme_error_t error = gpgme_data_new_from_mem(&message, data, size, 0);

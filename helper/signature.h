@@ -22,8 +22,8 @@ typedef struct Keyring Keyring;
 
 /**
  * keyring_open() - make one of the keys that a requirement names
- * Errors: ERR_NOT_FOUND (a file of keys), ERR_INVALID (no key in it), ERR_UNSUPPORTED (no gpg here),
- * ERR_LIMIT, ERR_IO.
+ * Errors: ERR_NOT_FOUND (a file of keys), ERR_INVALID (no key in it), ERR_UNSUPPORTED (no gpg
+ * here), ERR_LIMIT, ERR_IO.
  */
 int keyring_open(Keyring **ret, const PolicyRequirement *requirement, Error *err);
 
@@ -35,7 +35,7 @@ DEFINE_CLEANUP(Keyring, keyring_close);
  * keyring_verify() - what a signature claims
  * @ret: read only after the signature was found good, and made by a key of the ring
  *
- * Errors: ERR_INVALID (subject "signature"): not signed, not by these keys, expired, revoked, altered,
- * or no claim; ERR_LIMIT, ERR_IO.
+ * Errors: ERR_INVALID (subject "signature"): not signed, not by these keys, expired, revoked,
+ * altered, or no claim; ERR_LIMIT, ERR_IO.
  */
 int keyring_verify(Keyring *keyring, const void *data, size_t size, SignedClaim *ret, Error *err);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Where the signatures of a registry's images are kept: beside the registry, in a folder or on a web
- * server that the files of registries.d name.
+ * Where the signatures of a registry's images are kept: beside the registry, in a folder or on a
+ * web server that the files of registries.d name.
  *
  * $HOME/.config/containers/registries.d/ *.yaml, or if there is no such folder,
  * /etc/containers/registries.d/ *.yaml. The nearest scope (scope.h) that names a place wins, then

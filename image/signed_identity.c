@@ -136,7 +136,7 @@ static bool is_same(const Reference *a, const Reference *b) {
         return is_same_name(a, b) && text_equal(a->tag, b->tag) && text_equal(a->digest, b->digest);
 }
 
-/* A tag must be the same; a digest is compared with the manifest, so there the repository will do. */
+/* A tag must be the same; a digest is compared with the manifest, so the repository will do. */
 static bool is_same_or_digest(const Reference *image, const Reference *signed_ref) {
         return *image->tag ? is_same(image, signed_ref) : is_same_name(image, signed_ref);
 }

@@ -237,7 +237,7 @@ def test_they_read_what_we_write(saved):
 
 
 def test_oci_archive_keeps_bytes(saved):
-    """From layout to layout manifests and blobs stay as they are; a tar of it comes out the same."""
+    """From layout to layout all stays as it is; the tars of it are the same."""
     saved.tool("copy", "oci-archive:oci-archive", "oci:layout:a")
     assert saved.raw("oci:layout:a") == saved.raw("oci-archive:oci-archive")
     saved.tool("copy", "oci:layout:a", "oci-archive:one.oci:a")
@@ -296,7 +296,7 @@ def test_archives_that_are_compressed(bench, compression):
 
 
 def test_layers_that_are_compressed_or_linked(bench):
-    """Layers in an archive may be gzip, and links to one another, as docker and others write them."""
+    """Layers in an archive may be gzip, and links to one another, as docker writes them."""
     write_archive(bench.path("plain.tar"), docker_members())
     plain = bench.tool("raw", "docker-archive:plain.tar")
     assert plain == bench.raw("docker-archive:plain.tar")
@@ -448,7 +448,7 @@ def test_archives_that_are_cut(bench):
 
 
 def test_content_that_is_not_what_was_promised(bench):
-    """A layer that is not its diff_id, and a compressed one that is cut: found by who receives it."""
+    """A layer that is not its diff_id, and a compressed one that is cut."""
     members = docker_members()
     members[1] = ("1.tar", LAYERS[0][:-1] + b"x")
     write_archive(bench.path("wrong.tar"), members)
