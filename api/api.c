@@ -38,6 +38,10 @@ static const IoPodmanHandlers handlers = {
         .DeleteUnusedImages = api_DeleteUnusedImages,
         .RemoveImage = api_RemoveImage,
         .ImportImage = api_ImportImage,
+        .PullImage = api_PullImage,
+        .PushImage = api_PushImage,
+        .ExportImage = api_ExportImage,
+        .SearchImage = api_SearchImage,
 };
 
 int api_register(VarlinkServer *server, Api *api) {

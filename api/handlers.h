@@ -51,3 +51,9 @@ API_HANDLER(TagImage);
 API_HANDLER(DeleteUnusedImages);
 API_HANDLER(RemoveImage);
 API_HANDLER(ImportImage);
+
+/* transfers.c */
+API_HANDLER(PullImage);
+API_HANDLER(PushImage);
+API_HANDLER(ExportImage);
+API_HANDLER(SearchImage);

@@ -179,7 +179,7 @@ static int fetch_layer(Pull *pull, PullLayer *layer, Error *err) {
 
 /* --- all of them ----------------------------------------------------------------------------- */
 
-static int commit_locked(Pull *pull, PullLayer *layer, const char *parent, Error *err) {
+static int commit_locked(PullLayer *layer, const char *parent, Error *err) {
         Error failure = ERROR_INIT;
         char id[DIGEST_HEX_SIZE + 1];
 
@@ -204,8 +204,7 @@ static int commit_what_is_ready(Pull *pull, Error *err) {
                 if (!layer->is_there && !layer->staged)
                         break;
                 if (!layer->is_there)
-                        r = commit_locked(pull, layer, pull->committed > 0 ? layer[-1].id : NULL,
-                                          err);
+                        r = commit_locked(layer, pull->committed > 0 ? layer[-1].id : NULL, err);
                 if (r == 0)
                         pull->committed++;
         }

@@ -222,7 +222,7 @@ static int push_layer(Push *push, size_t index, Error *err) {
         const Descriptor *original = &push->manifest.layers[index];
         Descriptor *sent = &push->sent[index];
         SinkBlob blob = { .descriptor = { .size = -1 } };
-        Compression compression;
+        Compression compression = COMPRESSION_NONE;
 
         if (choose_compression(push->request, &compression, err) < 0)
                 return -1;

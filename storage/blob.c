@@ -31,8 +31,9 @@ struct BlobReader {
         DigestStream blob_stream, diff_stream;
         uint8_t input[INPUT_SIZE];
 
+        BlobOptions options; /* does not change */
+
         /* The consumer's own. */
-        BlobCancel cancel;
         bool holds_block;
 
         pthread_t thread;
@@ -87,6 +88,13 @@ static ssize_t read_some(BlobReader *reader, void *data, size_t size) {
         }
 }
 
+static int check_size(const char *what, int64_t size, int64_t max, Error *err) {
+        if (max >= 0 && size > max)
+                return error_set(err, ERR_LIMIT, "blob", "the %s has more than %lld bytes", what,
+                                 (long long)max);
+        return 0;
+}
+
 /* Reads until @size bytes are there or the stream ends, and hashes them. */
 static ssize_t read_input(BlobReader *reader, uint8_t *data, size_t size, Error *err) {
         size_t done = 0;
@@ -101,15 +109,20 @@ static ssize_t read_input(BlobReader *reader, uint8_t *data, size_t size, Error 
         }
         digest_stream_update(&reader->blob_stream, data, done);
         reader->summary.blob_size += (int64_t)done;
+        if (check_size("layer", reader->summary.blob_size, reader->options.blob_size_max, err) < 0)
+                return -1;
         return (ssize_t)done;
 }
 
-static int check_ratio(const BlobSummary *summary, Error *err) {
+static int check_inflated(const BlobReader *reader, Error *err) {
+        const BlobSummary *summary = &reader->summary;
+
         if (summary->diff_size > BLOB_RATIO_FLOOR &&
             summary->diff_size / BLOB_RATIO_MAX > summary->blob_size)
                 return error_set(err, ERR_LIMIT, "blob",
                                  "layer inflates to more than %d times its size", BLOB_RATIO_MAX);
-        return 0;
+        return check_size("uncompressed layer", summary->diff_size, reader->options.diff_size_max,
+                          err);
 }
 
 /* An uncompressed stream is its own content: one digest serves for both. */
@@ -126,6 +139,9 @@ static int copy_stream(BlobReader *reader, size_t size, Error *err) {
                 }
                 if (n <= 0)
                         return (int)n;
+                if (check_size("layer", reader->summary.blob_size, reader->options.diff_size_max,
+                               err) < 0)
+                        return -1;
                 is_first = false;
                 publish_block(reader, block, (size_t)n);
         }
@@ -172,7 +188,7 @@ static int inflate_stream(BlobReader *reader, size_t first_size, Error *err) {
                         return 0;
                 digest_stream_update(&reader->diff_stream, block->data, size);
                 reader->summary.diff_size += (int64_t)size;
-                if (check_ratio(&reader->summary, err) < 0)
+                if (check_inflated(reader, err) < 0)
                         return -1;
                 publish_block(reader, block, size);
         }
@@ -230,7 +246,7 @@ static void init_condition(pthread_cond_t *condition) {
         (void)pthread_condattr_destroy(&attributes);
 }
 
-int blob_reader_start(BlobReader **ret, int fd, const BlobCancel *cancel, Error *err) {
+int blob_reader_start(BlobReader **ret, int fd, const BlobOptions *options, Error *err) {
         struct stat st;
 
         if (fstat(fd, &st) < 0)
@@ -242,7 +258,7 @@ int blob_reader_start(BlobReader **ret, int fd, const BlobCancel *cancel, Error 
         BlobReader *reader = xnew(BlobReader, 1);
         reader->fd = fd;
         reader->can_block = !S_ISREG(st.st_mode);
-        reader->cancel = *cancel;
+        reader->options = *options;
         reader->stop_fd = stop_fd;
         (void)pthread_mutex_init(&reader->mutex, NULL);
         init_condition(&reader->changed);
@@ -294,9 +310,9 @@ static void wait_for_block(BlobReader *reader) {
 }
 
 static int check_cancelled(const BlobReader *reader, Error *err) {
-        const BlobCancel *cancel = &reader->cancel;
+        const BlobOptions *options = &reader->options;
 
-        if (cancel->is_cancelled && cancel->is_cancelled(cancel->userdata))
+        if (options->is_cancelled && options->is_cancelled(options->userdata))
                 return error_set(err, ERR_CANCELLED, "blob", "cancelled");
         return 0;
 }

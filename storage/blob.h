@@ -25,13 +25,14 @@
 
 typedef struct BlobReader BlobReader;
 
-typedef struct BlobCancel {
+typedef struct BlobOptions {
+        int64_t blob_size_max, diff_size_max; /* bytes; -1: no limit but the ratio */
         bool (*is_cancelled)(void *userdata); /* NULL: never; asked on the consumer's thread */
         void *userdata;
-} BlobCancel;
+} BlobOptions;
 
 /** blob_reader_start() - @fd is borrowed until blob_reader_free(); ERR_IO */
-int blob_reader_start(BlobReader **ret, int fd, const BlobCancel *cancel, Error *err);
+int blob_reader_start(BlobReader **ret, int fd, const BlobOptions *options, Error *err);
 BlobReader *blob_reader_free(BlobReader *reader);
 DEFINE_CLEANUP(BlobReader, blob_reader_free);
 

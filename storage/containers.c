@@ -220,8 +220,9 @@ int store_container_create(Store *store, const StoreContainerSpec *spec, Error *
         const int64_t created = timestamp_now();
         if (make_dir(store->containers_fd, spec->id, err) < 0 ||
             make_dir(store->run_containers_fd, spec->id, err) < 0 ||
-            overlay_make(store->home_fd, spec->layer_id, store->home_fd, parent, store->sync, err) <
-                    0 ||
+            overlay_make(store->home_fd, spec->layer_id, store->sync, err) < 0 ||
+            overlay_stack(store->home_fd, spec->layer_id, store->home_fd, parent, store->sync,
+                          err) < 0 ||
             overlay_link(store->home_fd, spec->layer_id, err) < 0 ||
             add_layer(layers, spec, parent, created, err) < 0 ||
             add_container(containers, spec, created, err) < 0)

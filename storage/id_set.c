@@ -13,6 +13,14 @@ void id_set_done(IdSet *set) {
         *set = (IdSet){ .items = NULL };
 }
 
+void id_set_copy(IdSet *to, const IdSet *from) {
+        *to = (IdSet){ .items = xnew(uint32_t, from->count),
+                       .count = from->count,
+                       .capacity = from->count };
+        for (size_t i = 0; i < from->count; i++)
+                to->items[i] = from->items[i];
+}
+
 static int compare(const void *a, const void *b) {
         uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 

@@ -22,5 +22,8 @@ void id_set_done(IdSet *set);
 /** id_set_add() - 0, or -E2BIG far past LAYER_IDS_MAX; the exact count is that after a sort */
 int id_set_add(IdSet *set, uint32_t id);
 
+/** id_set_copy() - @to is initialised by this */
+void id_set_copy(IdSet *to, const IdSet *from);
+
 /** id_set_sort() - ascending, each once; before the items are read */
 void id_set_sort(IdSet *set);

@@ -87,12 +87,6 @@ static int write_text(int dir_fd, const char *name, const char *text, bool sync)
         return r;
 }
 
-static int make_dir(int dir_fd, const char *name, mode_t mode) {
-        if (mkdirat(dir_fd, name, mode) < 0 || fchmodat(dir_fd, name, mode, 0) < 0)
-                return -errno;
-        return 0;
-}
-
 /* A layer's root has its parent's mode, a base layer's is read-only for all. */
 static mode_t diff_mode(int home_fd, const char *parent) {
         char path[NAME_MAX + 16];
@@ -104,25 +98,35 @@ static mode_t diff_mode(int home_fd, const char *parent) {
         return fstatat(home_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0555 : st.st_mode & 07777;
 }
 
-int overlay_make(int dir_fd, const char *name, int home_fd, const char *parent, bool sync,
-                 Error *err) {
-        _cleanup_free_ char *lower = NULL;
+int overlay_make(int dir_fd, const char *name, bool sync, Error *err) {
         char link[OVERLAY_LINK_SIZE + 1];
 
-        if (parent && format_lower(home_fd, parent, &lower, err) < 0)
-                return -1;
         make_link_name(link);
         if (mkdirat(dir_fd, name, 0700) < 0)
                 return error_errno(err, ERR_IO, errno, name, "cannot create layer %s", name);
         _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = fd < 0 ? -errno : make_dir(fd, "diff", diff_mode(home_fd, parent));
+        int r = fd < 0 || mkdirat(fd, "diff", 0700) < 0 || mkdirat(fd, "work", 0700) < 0 ? -errno
+                                                                                         : 0;
         if (r == 0)
                 r = write_text(fd, "link", link, sync);
+        if (r < 0)
+                return error_errno(err, ERR_IO, -r, name, "cannot create layer %s", name);
+        return 0;
+}
+
+int overlay_stack(int dir_fd, const char *name, int home_fd, const char *parent, bool sync,
+                  Error *err) {
+        _cleanup_free_ char *lower = NULL;
+        int r = 0;
+
+        if (parent && format_lower(home_fd, parent, &lower, err) < 0)
+                return -1;
+        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || fchmodat(fd, "diff", diff_mode(home_fd, parent), 0) < 0)
+                r = -errno;
         if (r == 0 && lower)
                 r = write_text(fd, "lower", lower, sync);
         if (r == 0 && !lower && mkdirat(fd, "empty", 0700) < 0)
-                r = -errno;
-        if (r == 0 && mkdirat(fd, "work", 0700) < 0)
                 r = -errno;
         if (r < 0)
                 return error_errno(err, ERR_IO, -r, name, "cannot create layer %s", name);

@@ -5,8 +5,9 @@
  * The overlay driver: what a layer is on disk, and how one is mounted.
  *
  * overlay/<id>/ holds diff (the layer's own files), link (its short name), lower (the short names
- * of its ancestors, nearest first), work, and merged while mounted; overlay/l/<short> points to the
- * diff. Short names exist because the kernel takes the whole list of lower directories in one page.
+ * of its ancestors, nearest first) or empty (of a base), work, and merged while mounted;
+ * overlay/l/<short> points to the diff. Short names exist because the kernel takes the whole list
+ * of lower directories in one page.
  */
 
 #include <sys/types.h>
@@ -17,20 +18,28 @@
 #define OVERLAY_LINK_SIZE 26 /* characters of a short name */
 
 /**
- * overlay_make() - make a layer's directory, all but l/<link> (see overlay_link())
+ * overlay_make() - make a layer's directory, all that does not depend on its place in the store
  * @dir_fd:  where, under @name: overlay/ itself or a staging folder
- * @home_fd: overlay/
- * @parent:  layer id or NULL
- * @sync:    make link and lower survive a power cut
+ * @sync:    make the files survive a power cut
  *
- * What a failure leaves is the caller's to remove. ERR_CORRUPT (the parent's files), ERR_LIMIT,
- * ERR_IO.
+ * What a failure leaves is the caller's to remove. ERR_IO.
  */
-int overlay_make(int dir_fd, const char *name, int home_fd, const char *parent, bool sync,
-                 Error *err);
+int overlay_make(int dir_fd, const char *name, bool sync, Error *err);
 
 /**
- * overlay_link() - make l/<link> for a layer's directory that is in its place; replaces a stale one
+ * overlay_stack() - put a layer's directory on top of a parent: all but l/<link>, see
+ * overlay_link()
+ * @home_fd: overlay/
+ * @parent:  layer id or NULL
+ *
+ * Once. ERR_CORRUPT (the parent's files), ERR_LIMIT, ERR_IO.
+ */
+int overlay_stack(int dir_fd, const char *name, int home_fd, const char *parent, bool sync,
+                  Error *err);
+
+/**
+ * overlay_link() - make l/<link> for a layer's directory that is in its place; one that is there
+ * already stays
  */
 int overlay_link(int home_fd, const char *id, Error *err);
 
