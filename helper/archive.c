@@ -83,16 +83,16 @@ static int open_scratch(Error *err) {
 }
 
 static int inflate(Archive *archive, Error *err) {
+        const BlobPart whole = { archive->fd, 0, archive->size, archive->path };
         Compression compression;
-        int64_t size;
+        int64_t size = 0;
 
-        if (blob_detect(archive->fd, 0, archive->size, &compression, err) < 0)
+        if (blob_detect(&whole, &compression, err) < 0)
                 return -1;
         if (compression == COMPRESSION_NONE)
                 return 0;
         _cleanup_close_ int scratch = open_scratch(err);
-        if (scratch < 0 || blob_inflate(archive->fd, 0, archive->size, compression, scratch, -1,
-                                        &size, archive->path, NULL, err) < 0)
+        if (scratch < 0 || blob_inflate(&whole, compression, scratch, &size, NULL, err) < 0)
                 return -1;
         (void)fd_close(archive->fd);
         archive->fd = TAKE_FD(scratch);

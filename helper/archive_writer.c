@@ -156,7 +156,7 @@ int archive_writer_drop(ArchiveWriter *writer, Error *err) {
 
 int archive_writer_add(ArchiveWriter *writer, const char *name, const void *data, size_t size,
                        Error *err) {
-        int fd;
+        int fd = -EBADF;
 
         if (archive_writer_begin(writer, &fd, err) < 0)
                 return -1;

@@ -31,45 +31,45 @@ static int refuse_write(Error *err, int errnum, const char *subject) {
 
 /* --- out of a file --- */
 
-int blob_send(int file_fd, int64_t offset, int64_t size, int out_fd, const char *subject,
-              const TransferControl *control, Error *err) {
-        off_t at = offset;
+int blob_send(const BlobPart *part, int out_fd, const TransferControl *control, Error *err) {
+        off_t at = part->offset, end = part->offset + part->size;
 
-        while (at < offset + size) {
-                int64_t left = offset + size - at;
+        while (at < end) {
+                size_t piece = end - at < BLOB_PIECE_SIZE ? (size_t)(end - at) : BLOB_PIECE_SIZE;
                 if (control_check(control, err) < 0)
                         return -1;
-                ssize_t n = sendfile(out_fd, file_fd, &at,
-                                     left < BLOB_PIECE_SIZE ? (size_t)left : BLOB_PIECE_SIZE);
+                ssize_t n = sendfile(out_fd, part->fd, &at, piece);
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0)
-                        return refuse_write(err, errno, subject);
+                        return refuse_write(err, errno, part->name);
                 if (n == 0)
-                        return error_set(err, ERR_CORRUPT, subject, "%s ends %lld bytes too early",
-                                         subject, (long long)left);
+                        return error_set(err, ERR_CORRUPT, part->name,
+                                         "%s ends %lld bytes too early", part->name,
+                                         (long long)(end - at));
                 control_report(control, n);
         }
         return 0;
 }
 
-int blob_send_memory(const void *data, size_t size, int out_fd, const char *subject,
+int blob_send_memory(const Buffer *data, const char *name, int out_fd,
                      const TransferControl *control, Error *err) {
-        int r = fd_write_all(out_fd, data, size);
+        int r = fd_write_all(out_fd, data->data, data->size);
 
         if (r < 0)
-                return refuse_write(err, -r, subject);
-        control_report(control, (int64_t)size);
+                return refuse_write(err, -r, name);
+        control_report(control, (int64_t)data->size);
         return 0;
 }
 
-int blob_detect(int file_fd, int64_t offset, int64_t size, Compression *ret, Error *err) {
+int blob_detect(const BlobPart *part, Compression *ret, Error *err) {
         uint8_t magic[COMPRESSION_MAGIC_SIZE];
-        size_t want = size < COMPRESSION_MAGIC_SIZE ? (size_t)size : COMPRESSION_MAGIC_SIZE;
+        size_t want = part->size < COMPRESSION_MAGIC_SIZE ? (size_t)part->size
+                                                          : COMPRESSION_MAGIC_SIZE;
 
-        ssize_t n = pread(file_fd, magic, want, offset);
+        ssize_t n = pread(part->fd, magic, want, part->offset);
         if (n < 0)
-                return error_errno(err, ERR_IO, errno, NULL, "cannot read the archive");
+                return error_errno(err, ERR_IO, errno, part->name, "cannot read %s", part->name);
         *ret = compression_detect(magic, (size_t)n);
         return 0;
 }
@@ -77,98 +77,88 @@ int blob_detect(int file_fd, int64_t offset, int64_t size, Compression *ret, Err
 /* --- inflating --- */
 
 typedef struct Inflation {
-        int file_fd, out_fd;
-        int64_t offset, end;     /* of what is to be read */
-        int64_t begin, size;     /* where it began; bytes that came out */
-        int64_t size_max;        /* -1: none */
-        uint8_t *input, *output; /* buffers */
-        InflaterInput pending;   /* in the input buffer */
+        const BlobPart *part;
+        int out_fd;
+        int64_t consumed, produced; /* bytes */
+        uint8_t *input, *output;    /* buffers */
+        InflaterInput pending;      /* in the input buffer */
         const TransferControl *control;
-        const char *subject;
 } Inflation;
 
 static int refill(Inflation *inflation, Error *err) {
-        int64_t left = inflation->end - inflation->offset;
+        const BlobPart *part = inflation->part;
+        int64_t left = part->size - inflation->consumed;
         size_t want = left < INPUT_SIZE ? (size_t)left : INPUT_SIZE;
 
-        ssize_t n = pread(inflation->file_fd, inflation->input, want, inflation->offset);
+        ssize_t n = pread(part->fd, inflation->input, want, part->offset + inflation->consumed);
         if (n <= 0)
-                return error_errno(err, ERR_IO, n < 0 ? errno : EIO, inflation->subject,
-                                   "cannot read %s", inflation->subject);
-        inflation->offset += n;
+                return error_errno(err, ERR_IO, n < 0 ? errno : EIO, part->name, "cannot read %s",
+                                   part->name);
+        inflation->consumed += n;
         inflation->pending = (InflaterInput){ inflation->input, (size_t)n };
         return control_check(inflation->control, err);
 }
 
 static int pass_on(Inflation *inflation, size_t size, Error *err) {
-        inflation->size += (int64_t)size;
-        if (inflation->size_max >= 0 && inflation->size > inflation->size_max)
-                return error_set(err, ERR_LIMIT, inflation->subject,
-                                 "%s inflates to more than %lld bytes", inflation->subject,
-                                 (long long)inflation->size_max);
-        if (inflation->size > BLOB_RATIO_FLOOR &&
-            inflation->size / BLOB_RATIO_MAX > inflation->offset - inflation->begin)
-                return error_set(err, ERR_LIMIT, inflation->subject,
-                                 "%s inflates to more than %d times its size", inflation->subject,
-                                 BLOB_RATIO_MAX);
+        const char *name = inflation->part->name;
+
+        inflation->produced += (int64_t)size;
+        if (inflation->produced > BLOB_SIZE_MAX)
+                return error_set(err, ERR_LIMIT, name, "%s inflates to more than %lld bytes", name,
+                                 (long long)BLOB_SIZE_MAX);
+        if (inflation->produced > BLOB_RATIO_FLOOR &&
+            inflation->produced / BLOB_RATIO_MAX > inflation->consumed)
+                return error_set(err, ERR_LIMIT, name, "%s inflates to more than %d times its size",
+                                 name, BLOB_RATIO_MAX);
         if (inflation->out_fd < 0)
                 return 0;
         int r = fd_write_all(inflation->out_fd, inflation->output, size);
         if (r < 0)
-                return refuse_write(err, -r, inflation->subject);
+                return refuse_write(err, -r, name);
         control_report(inflation->control, (int64_t)size);
         return 0;
 }
 
 static int inflate_all(Inflation *inflation, Inflater *inflater, Error *err) {
+        const BlobPart *part = inflation->part;
+
         for (;;) {
                 size_t produced;
                 if (inflater_step(inflater, &inflation->pending, inflation->output, BLOB_PIECE_SIZE,
                                   &produced, err) < 0)
+                        return error_prefix(err, "%s", part->name);
+                if (produced > 0 && pass_on(inflation, produced, err) < 0)
                         return -1;
-                if (produced > 0) {
-                        if (pass_on(inflation, produced, err) < 0)
-                                return -1;
+                if (produced > 0 || inflation->pending.size > 0)
                         continue;
-                }
-                if (inflation->pending.size == 0 && inflation->offset == inflation->end)
+                if (inflation->consumed == part->size)
                         break;
-                if (inflation->pending.size == 0 && refill(inflation, err) < 0)
+                if (refill(inflation, err) < 0)
                         return -1;
         }
         if (!inflater_is_complete(inflater))
-                return error_set(err, ERR_LAYER_CORRUPT, inflation->subject,
-                                 "%s ends inside its compressed stream", inflation->subject);
+                return error_set(err, ERR_LAYER_CORRUPT, part->name,
+                                 "%s ends inside its compressed stream", part->name);
         return 0;
 }
 
-int blob_inflate(int file_fd, int64_t offset, int64_t size, Compression compression, int out_fd,
-                 int64_t size_max, int64_t *ret_size, const char *subject,
+int blob_inflate(const BlobPart *part, Compression compression, int out_fd, int64_t *ret_size,
                  const TransferControl *control, Error *err) {
         _cleanup_(inflater_freep)
         Inflater *inflater = NULL;
         _cleanup_free_ uint8_t *input = NULL, *output = NULL;
 
         if (inflater_new(&inflater, compression, err) < 0)
-                return error_prefix(err, "%s", subject);
+                return error_prefix(err, "%s", part->name);
         input = xcalloc(1, INPUT_SIZE);
         output = xcalloc(1, BLOB_PIECE_SIZE);
         Inflation inflation = {
-                .file_fd = file_fd,
-                .out_fd = out_fd,
-                .offset = offset,
-                .begin = offset,
-                .end = offset + size,
-                .size_max = size_max,
-                .input = input,
-                .output = output,
-                .control = control,
-                .subject = subject,
+                .part = part, .out_fd = out_fd, .input = input, .output = output, .control = control
         };
         if (inflate_all(&inflation, inflater, err) < 0)
                 return -1;
         if (ret_size)
-                *ret_size = inflation.size;
+                *ret_size = inflation.produced;
         return 0;
 }
 
@@ -221,7 +211,7 @@ int blob_receive(int in_fd, int out_fd, const SinkBlob *blob, const TransferCont
         _cleanup_digest_stream_ DigestStream stream = DIGEST_STREAM_INIT;
         char text[DIGEST_TEXT_SIZE];
         Digest digest;
-        int64_t size;
+        int64_t size = 0;
 
         digest_stream_begin(&stream);
         if (receive_all(in_fd, out_fd, &stream, control, &size, err) < 0)

@@ -20,33 +20,36 @@ int control_check(const TransferControl *control, Error *err);
 /** control_report() - so many more bytes have come or gone */
 void control_report(const TransferControl *control, int64_t count);
 
+/* Where a blob lies: in a part of a file, or in all of it. */
+typedef struct BlobPart {
+        int fd; /* borrowed; its position is of no meaning */
+        int64_t offset, size;
+        const char *name; /* for errors: the blob's digest, a path */
+} BlobPart;
+
 /**
  * blob_send() - a part of a file to a pipe or a file
- * @subject: of errors: the blob's digest
- *
  * Errors: ERR_CORRUPT (the file is shorter), ERR_CANCELLED (also: nobody reads any more), ERR_IO.
  */
-int blob_send(int file_fd, int64_t offset, int64_t size, int out_fd, const char *subject,
-              const TransferControl *control, Error *err);
+int blob_send(const BlobPart *part, int out_fd, const TransferControl *control, Error *err);
 
 /** blob_send_memory() - the same for what is in memory */
-int blob_send_memory(const void *data, size_t size, int out_fd, const char *subject,
+int blob_send_memory(const Buffer *data, const char *name, int out_fd,
                      const TransferControl *control, Error *err);
 
 /**
  * blob_inflate() - inflate a part of a file
  * @out_fd:   -EBADF: only count
- * @size_max: ERR_LIMIT beyond; -1: no limit but the ratio of storage/blob.h
  * @ret_size: bytes of the content; may be NULL
  *
- * Errors as above, ERR_UNSUPPORTED (bzip2, xz), ERR_LAYER_CORRUPT, ERR_LIMIT, ERR_NO_SPACE.
+ * Errors as above, ERR_UNSUPPORTED (bzip2, xz), ERR_LAYER_CORRUPT, ERR_LIMIT (more than
+ * BLOB_SIZE_MAX, or than the ratio of storage/blob.h allows), ERR_NO_SPACE.
  */
-int blob_inflate(int file_fd, int64_t offset, int64_t size, Compression compression, int out_fd,
-                 int64_t size_max, int64_t *ret_size, const char *subject,
+int blob_inflate(const BlobPart *part, Compression compression, int out_fd, int64_t *ret_size,
                  const TransferControl *control, Error *err);
 
 /** blob_detect() - how a part of a file is compressed, by its first bytes; ERR_IO */
-int blob_detect(int file_fd, int64_t offset, int64_t size, Compression *ret, Error *err);
+int blob_detect(const BlobPart *part, Compression *ret, Error *err);
 
 /**
  * blob_receive() - write all that comes from @in_fd to @out_fd, where that stands

@@ -57,7 +57,7 @@ static int read_manifest(ImageSource *source, const char *digest, Buffer *ret,
 static int read_blob(ImageSource *source, const Descriptor *blob, int fd,
                      const TransferControl *control, Error *err) {
         DirSource *self = source_of(source);
-        int64_t size;
+        int64_t size = 0;
 
         _cleanup_close_ int from = folder_open_file(self->fd, digest_hex(blob->digest), &size, err);
         if (from < 0)
@@ -66,7 +66,7 @@ static int read_blob(ImageSource *source, const Descriptor *blob, int fd,
                 return error_set(err, ERR_CORRUPT, blob->digest,
                                  "%s has %lld bytes where the manifest says %lld", blob->digest,
                                  (long long)size, (long long)blob->size);
-        return blob_send(from, 0, size, fd, blob->digest, control, err);
+        return blob_send(&(BlobPart){ from, 0, size, blob->digest }, fd, control, err);
 }
 
 /* Those of the manifest that was asked for; of one in an index, those with its digest before. */

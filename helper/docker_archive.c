@@ -96,20 +96,25 @@ static int load_config(DockerArchive *self, Error *err) {
         return 0;
 }
 
+static BlobPart part_of(const DockerArchive *self, const ArchiveLayer *layer) {
+        return (BlobPart){ archive_fd(self->archive), layer->member->offset, layer->member->size,
+                           layer->diff_id };
+}
+
 static int load_layer(DockerArchive *self, size_t i, Error *err) {
         ArchiveLayer *layer = &self->layers[i];
-        int fd = archive_fd(self->archive);
 
         layer->diff_id = self->config.diff_ids.items[i];
         layer->member = archive_find(self->archive, self->image->layers.items[i], err);
-        if (!layer->member || blob_detect(fd, layer->member->offset, layer->member->size,
-                                          &layer->compression, err) < 0)
+        if (!layer->member)
                 return -1;
-        layer->size = layer->member->size;
+        const BlobPart part = part_of(self, layer);
+        if (blob_detect(&part, &layer->compression, err) < 0)
+                return -1;
+        layer->size = part.size;
         if (layer->compression == COMPRESSION_NONE)
                 return 0;
-        return blob_inflate(fd, layer->member->offset, layer->member->size, layer->compression,
-                            -EBADF, BLOB_SIZE_MAX, &layer->size, layer->diff_id, NULL, err);
+        return blob_inflate(&part, layer->compression, -EBADF, &layer->size, NULL, err);
 }
 
 /* As containers/image makes it, byte for byte: the gzip in the layers' type is no promise. */
@@ -153,14 +158,11 @@ static int read_manifest(ImageSource *source, const char *digest, Buffer *ret,
 
 static int send_layer(const DockerArchive *self, const ArchiveLayer *layer, int fd,
                       const TransferControl *control, Error *err) {
-        const ArchiveMember *member = layer->member;
+        const BlobPart part = part_of(self, layer);
 
         if (layer->compression == COMPRESSION_NONE)
-                return blob_send(archive_fd(self->archive), member->offset, member->size, fd,
-                                 layer->diff_id, control, err);
-        return blob_inflate(archive_fd(self->archive), member->offset, member->size,
-                            layer->compression, fd, layer->size, NULL, layer->diff_id, control,
-                            err);
+                return blob_send(&part, fd, control, err);
+        return blob_inflate(&part, layer->compression, fd, NULL, control, err);
 }
 
 static int read_blob(ImageSource *source, const Descriptor *blob, int fd,
@@ -168,8 +170,7 @@ static int read_blob(ImageSource *source, const Descriptor *blob, int fd,
         DockerArchive *self = cast(source);
 
         if (text_equal(blob->digest, self->config_digest))
-                return blob_send_memory(self->config_text.data, self->config_text.size, fd,
-                                        blob->digest, control, err);
+                return blob_send_memory(&self->config_text, blob->digest, fd, control, err);
         for (size_t i = 0; i < self->config.diff_ids.count; i++)
                 if (text_equal(blob->digest, self->layers[i].diff_id))
                         return send_layer(self, &self->layers[i], fd, control, err);

@@ -189,12 +189,12 @@ static const ImageSinkClass docker_sink_class = {
 };
 
 static int add_tag(DockerSink *self, const char *name, Error *err) {
-        _cleanup_strings_ Strings full = STRINGS_INIT;
+        _cleanup_free_ char *full = docker_name(name, err);
 
-        if (docker_name(name, &full, err) < 0)
+        if (!full)
                 return -1;
-        if (!strings_contains(&self->tags, full.items[0]))
-                strings_add(&self->tags, full.items[0]);
+        if (!strings_contains(&self->tags, full))
+                strings_add(&self->tags, full);
         return 0;
 }
 

@@ -21,18 +21,17 @@ void docker_images_done(DockerImages *images) {
         *images = (DockerImages)DOCKER_IMAGES_INIT;
 }
 
-int docker_name(const char *text, Strings *to, Error *err) {
+char *docker_name(const char *text, Error *err) {
         Reference reference = REFERENCE_INIT;
         char full[REFERENCE_TEXT_MAX];
 
         if (reference_parse(text, &reference, err) < 0 || reference_normalize(&reference, err) < 0)
-                return -1;
-        if (*reference.digest)
-                return error_set(err, ERR_INVALID, text,
-                                 "\"%.200s\" has a digest, which archives of docker cannot hold",
-                                 text);
-        strings_add(to, reference_format(&reference, full));
-        return 0;
+                return NULL;
+        if (!*reference.digest)
+                return xstrdup(reference_format(&reference, full));
+        (void)error_set(err, ERR_INVALID, text,
+                        "\"%.200s\" has a digest, which archives of docker cannot hold", text);
+        return NULL;
 }
 
 /* --- reading --- */
@@ -49,21 +48,19 @@ static int parse_image(const json_t *json, const char *where, DockerImage *image
                 snprintf(subject, sizeof(subject), "%sConfig", where);
                 return error_set(err, ERR_INVALID, subject, "%s is missing", subject);
         }
-        for (size_t i = 0; i < tags.count; i++)
-                if (docker_name(tags.items[i], &image->tags, err) < 0)
+        for (size_t i = 0; i < tags.count; i++) {
+                char *name = docker_name(tags.items[i], err);
+                if (!name)
                         return error_prefix(err, "%sRepoTags[%zu]", where, i);
+                strings_take(&image->tags, name);
+        }
         return 0;
 }
 
-int docker_images_parse(const char *text, size_t size, DockerImages *ret, Error *err) {
-        _cleanup_docker_images_ DockerImages images = DOCKER_IMAGES_INIT;
-        json_auto_t *list = NULL;
+static int parse_images(const json_t *list, DockerImages *images, Error *err) {
         json_t *json;
         size_t i;
 
-        if (document_parse_list(text, size, DOCKER_IMAGES_SIZE_MAX, "archive's manifest.json",
-                                &list, err) < 0)
-                return -1;
         if (json_array_size(list) > DOCKER_IMAGES_MAX)
                 return error_set(err, ERR_LIMIT, "manifest.json",
                                  "manifest.json names %zu images, more than %d",
@@ -74,12 +71,23 @@ int docker_images_parse(const char *text, size_t size, DockerImages *ret, Error 
                 if (!json_is_object(json))
                         return error_set(err, ERR_INVALID, "manifest.json",
                                          "image %zu of manifest.json is not an object", i);
-                GROW(images.items, images.count, images.capacity);
-                DockerImage *image = &images.items[images.count++];
+                GROW(images->items, images->count, images->capacity);
+                DockerImage *image = &images->items[images->count++];
                 *image = (DockerImage){ .config = NULL };
                 if (parse_image(json, where, image, err) < 0)
                         return -1;
         }
+        return 0;
+}
+
+int docker_images_parse(const char *text, size_t size, DockerImages *ret, Error *err) {
+        _cleanup_docker_images_ DockerImages images = DOCKER_IMAGES_INIT;
+        json_auto_t *list = NULL;
+
+        if (document_parse_list(text, size, DOCKER_IMAGES_SIZE_MAX, "archive's manifest.json",
+                                &list, err) < 0 ||
+            parse_images(list, &images, err) < 0)
+                return -1;
         *ret = images;
         images = (DockerImages)DOCKER_IMAGES_INIT;
         return 0;
@@ -101,8 +109,6 @@ static const DockerImage *find_number(const DockerImages *images, const char *te
 }
 
 const DockerImage *docker_images_find(const DockerImages *images, const char *where, Error *err) {
-        _cleanup_strings_ Strings name = STRINGS_INIT;
-
         if (text_is_empty(where)) {
                 if (images->count == 1)
                         return &images->items[0];
@@ -114,13 +120,14 @@ const DockerImage *docker_images_find(const DockerImages *images, const char *wh
         }
         if (*where == '@')
                 return find_number(images, where + 1, err);
-        if (docker_name(where, &name, err) < 0)
+        _cleanup_free_ char *name = docker_name(where, err);
+        if (!name)
                 return NULL;
         for (size_t i = 0; i < images->count; i++)
-                if (strings_contains(&images->items[i].tags, name.items[0]))
+                if (strings_contains(&images->items[i].tags, name))
                         return &images->items[i];
         (void)error_set(err, ERR_NOT_FOUND, where, "the archive has no image %s among its %zu",
-                        name.items[0], images->count);
+                        name, images->count);
         return NULL;
 }
 

@@ -46,8 +46,12 @@ int docker_images_parse(const char *text, size_t size, DockerImages *ret, Error 
  */
 const DockerImage *docker_images_find(const DockerImages *images, const char *where, Error *err);
 
-/** docker_name() - a full name with a tag, as such archives have it; ERR_INVALID (a digest, too) */
-int docker_name(const char *text, Strings *to, Error *err);
+/**
+ * docker_name() - a full name with a tag, as such archives have it
+ *
+ * Heap text, or NULL: ERR_INVALID, also for a name with a digest.
+ */
+char *docker_name(const char *text, Error *err);
 
 /** docker_images_format() - the manifest.json for one image; compact; heap text */
 char *docker_images_format(const DockerImage *image, size_t *ret_size);

@@ -39,7 +39,7 @@ int folder_open_file(int folder_fd, const char *name, int64_t *ret_size, Error *
 }
 
 int folder_read_file(int folder_fd, const char *name, size_t size_max, Buffer *ret, Error *err) {
-        int64_t size;
+        int64_t size = 0;
 
         _cleanup_close_ int fd = folder_open_file(folder_fd, name, &size, err);
         if (fd < 0)

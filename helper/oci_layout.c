@@ -160,7 +160,8 @@ static int read_blob(ImageSource *source, const Descriptor *blob, int fd,
                 return error_set(err, ERR_CORRUPT, blob->digest,
                                  "%s has %lld bytes where the manifest says %lld", blob->digest,
                                  (long long)file.size, (long long)blob->size);
-        return blob_send(file.fd, file.offset, file.size, fd, blob->digest, control, err);
+        const BlobPart part = { file.fd, file.offset, file.size, blob->digest };
+        return blob_send(&part, fd, control, err);
 }
 
 static const ImageSourceClass oci_source_class = {

@@ -164,13 +164,18 @@ static int read_top_key(Reader *reader, const char *key, void *userdata _unused_
         return skip(reader, err);
 }
 
+/* The event after this one and the next, which only says that a document or the stream begins. */
+static int next_but_one(Reader *reader, Error *err) {
+        return next(reader, err) < 0 ? -1 : next(reader, err);
+}
+
 static int read_document(Reader *reader, Error *err) {
-        if (next(reader, err) < 0 || next(reader, err) < 0) /* the stream, the document */
+        if (next_but_one(reader, err) < 0)
                 return -1;
         if (reader->event.type == YAML_STREAM_END_EVENT)
                 return 0; /* nothing but comments */
         if (next(reader, err) < 0 || read_mapping(reader, read_top_key, NULL, err) < 0 ||
-            next(reader, err) < 0 || next(reader, err) < 0)
+            next_but_one(reader, err) < 0)
                 return -1;
         return reader->event.type == YAML_STREAM_END_EVENT
                        ? 0

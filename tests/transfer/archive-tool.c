@@ -129,14 +129,14 @@ static int inflate_blob(Transfer *transfer, Descriptor *ret, Error *err) {
         Compression compression;
 
         blob.descriptor.size = -1;
+        const BlobPart part = { packed, 0, transfer->blob->size, transfer->blob->digest };
         if (transfer->source->class->read_blob(transfer->source, transfer->blob, packed, NULL,
                                                err) < 0 ||
-            blob_detect(packed, 0, transfer->blob->size, &compression, err) < 0)
+            blob_detect(&part, &compression, err) < 0)
                 return -1;
         if (compression == COMPRESSION_NONE)
                 return pipe_blob(transfer, ret, err);
-        if (blob_inflate(packed, 0, transfer->blob->size, compression, plain, -1, NULL,
-                         transfer->blob->digest, NULL, err) < 0)
+        if (blob_inflate(&part, compression, plain, NULL, NULL, err) < 0)
                 return -1;
         (void)lseek(plain, 0, SEEK_SET);
         return transfer->sink->class->write_blob(transfer->sink, &blob, plain, NULL, ret, err);
@@ -186,9 +186,6 @@ static int copy_layers(ImageSource *source, ImageSink *sink, Manifest *manifest,
 static int copy(ImageSource *source, ImageSink *sink, Error *err) {
         _cleanup_manifest_ Manifest manifest = MANIFEST_INIT;
         _cleanup_buffer_ Buffer text = BUFFER_INIT;
-        _cleanup_free_ char *converted = NULL;
-        const char *data;
-        size_t size;
 
         if (read_manifest(source, &text, &manifest, err) < 0)
                 return -1;
@@ -199,20 +196,19 @@ static int copy(ImageSource *source, ImageSink *sink, Error *err) {
         if (copy_layers(source, sink, &manifest, err) < 0)
                 return -1;
         const char *type = sink->manifest_type ? sink->manifest_type : manifest.media_type;
-        data = text.data;
-        size = text.size;
-        if (!text_equal(type, manifest.media_type) || sink->wants_plain) {
-                if (manifest_convert(&manifest, type, err) < 0)
-                        return -1;
-                data = converted = manifest_format(&manifest, &size);
-        }
-        return sink->class->write_manifest(sink, type, data, size, err);
+        if (text_equal(type, manifest.media_type) && !sink->wants_plain)
+                return sink->class->write_manifest(sink, type, text.data, text.size, err);
+        if (manifest_convert(&manifest, type, err) < 0)
+                return -1;
+        size_t size;
+        _cleanup_free_ char *converted = manifest_format(&manifest, &size);
+        return sink->class->write_manifest(sink, type, converted, size, err);
 }
 
 static int run_copy(ImageSource *source, int argc, char **argv, bool commits, Error *err) {
-        ImageSink *sink;
+        ImageSink *sink = NULL;
 
-        if (open_sink(&sink, argv[0], argv + 1, (size_t)argc - 1, err) < 0)
+        if (open_sink(&sink, argv[0], argv + 1, (size_t)argc - 1, err) < 0 || !sink)
                 return -1;
         int r = copy(source, sink, err);
         if (r == 0 && commits)
@@ -293,12 +289,12 @@ static void run_names(ImageSource *source) {
 
 static int run(int argc, char **argv, Error *err) {
         const char *command = argv[1];
-        ImageSource *source;
+        ImageSource *source = NULL;
         int r = 0;
 
         if (text_equal(command, "lookaside") && argc == 4)
                 return run_lookaside(argv[2], argv[3], err);
-        if (open_source(&source, argv[2], err) < 0)
+        if (open_source(&source, argv[2], err) < 0 || !source)
                 return -1;
         if (text_equal(command, "raw"))
                 r = run_raw(source, err);
