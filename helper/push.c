@@ -93,6 +93,13 @@ static int load_layers(Push *push, Error *err) {
         return 0;
 }
 
+/* Static. A manifest need not name its own type; then it is OCI's. */
+static const char *own_type(const Push *push) {
+        return text_equal(push->manifest.media_type, MEDIA_TYPE_DOCKER_MANIFEST)
+                       ? MEDIA_TYPE_DOCKER_MANIFEST
+                       : MEDIA_TYPE_OCI_MANIFEST;
+}
+
 /* --- one layer ------------------------------------------------------------------------------- */
 
 typedef struct Producer {
@@ -234,8 +241,7 @@ static int push_layer(Push *push, size_t index, Error *err) {
                 if (r != 0)
                         return r < 0 ? r : 0;
         }
-        blob.descriptor.media_type =
-                (char *)manifest_layer_type(push->manifest.media_type, compression);
+        blob.descriptor.media_type = (char *)manifest_layer_type(own_type(push), compression);
         if (compression == COMPRESSION_NONE) {
                 (void)snprintf(blob.descriptor.digest, sizeof(blob.descriptor.digest), "%s",
                                layer->diff_digest);
@@ -312,7 +318,7 @@ static int push_config(Push *push, Error *err) {
 }
 
 static bool is_unchanged(const Push *push, const char *type) {
-        if (!text_equal(type, push->manifest.media_type))
+        if (!text_equal(type, own_type(push)))
                 return false;
         for (size_t i = 0; i < push->manifest.layers_count; i++)
                 if (!text_equal(push->sent[i].digest, push->manifest.layers[i].digest))
@@ -331,15 +337,14 @@ static int choose_type(const Push *push, const char **ret, Error *err) {
                 return error_set(err, ERR_INVALID, "format",
                                  "\"%s\" is no format: oci, v2s2, docker are", request->format);
         else
-                *ret = request->sink->manifest_type ? request->sink->manifest_type
-                                                    : push->manifest.media_type;
+                *ret = request->sink->manifest_type ? request->sink->manifest_type : own_type(push);
         return 0;
 }
 
 static int push_manifest(Push *push, char ret_digest[static DIGEST_TEXT_SIZE], Error *err) {
         ImageSink *sink = push->request->sink;
         _cleanup_free_ char *text = NULL;
-        const char *data = push->manifest_text, *type;
+        const char *data = push->manifest_text, *type = NULL;
         size_t size = push->manifest_size;
         Digest digest;
 
