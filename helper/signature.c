@@ -10,8 +10,17 @@
 #include "base/fd.h"
 #include "base/path.h"
 
-/* Verifying needs no agent, and an agent would outlive us. */
-#define GPG_OPTIONS "no-autostart\nno-auto-key-retrieve\nno-auto-check-trustdb\n"
+/*
+ * Verifying needs no agent, and an agent would outlive us. All keys here are trusted, so there is no
+ * trust to keep books on. And gpg, which is no child of ours to wait for, has nothing to write any
+ * more when the folder goes.
+ */
+#define GPG_OPTIONS              \
+        "no-autostart\n"         \
+        "no-auto-key-retrieve\n" \
+        "trust-model always\n"   \
+        "lock-never\n"           \
+        "no-random-seed-file\n"
 
 struct Keyring {
         char *home; /* GNUPGHOME; NULL: none yet */

@@ -126,7 +126,8 @@ def bench(keys):
     """A bench, removed in the end."""
     made = Bench(keys)
     yield made
-    left = [name for name in os.listdir(made.folder) if name.startswith("selkie-")]
+    left = [name for name in made.files() if "/selkie-keys-" in name]
+    left += [name for name in os.listdir(made.folder) if name.startswith("selkie-")]
     shutil.rmtree(made.folder)
     assert left == []
 
@@ -261,7 +262,20 @@ def test_keys_that_are_revoked_or_expired(bench, keys):
     requirement = signed_by(keys)
     requirement[0]["keyPath"] = bench.path("old.gpg")
     bench.policy(requirement)
-    bench.rejects("")
+    bench.rejects("expired")
+
+    keys.gpg("--quick-gen-key", "gone@example.com", "rsa2048", "sign", "never")
+    listing = keys.gpg("--with-colons", "--list-keys", "gone").decode()
+    fingerprint = listing.split("fpr:")[1].strip(":").split(":")[0]
+    bench.write("signed/signature-1", keys.sign(claim(bench), "gone"))
+    requirement[0]["keyPath"] = bench.path("gone.gpg")
+    keys.gpg("--output", bench.path("gone.gpg"), "--export", "gone")
+    bench.policy(requirement)
+    bench.accepts()
+    with open(keys.path(f"openpgp-revocs.d/{fingerprint}.rev"), "rb") as stream:
+        keys.gpg("--import", data=stream.read().replace(b":-----BEGIN", b"-----BEGIN"))
+    keys.gpg("--yes", "--output", bench.path("gone.gpg"), "--export", "gone")
+    bench.rejects("revoked")
 
 
 def test_what_gpg_cannot_use(bench, keys):
