@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* The manifests, blobs and signatures of one repository, as a source. */
 #include <stdio.h>
 
 #include "helper/download.h"

@@ -11,9 +11,9 @@
 #include "base/path.h"
 
 /*
- * Verifying needs no agent, and an agent would outlive us. All keys here are trusted, so there is no
- * trust to keep books on. And gpg, which is no child of ours to wait for, has nothing to write any
- * more when the folder goes.
+ * Verifying needs no agent, and an agent would outlive us. All keys here are trusted, so there
+ * is no trust to keep books on. And gpg, which is no child of ours to wait for, has nothing to
+ * write any more when the folder goes.
  */
 #define GPG_OPTIONS              \
         "no-autostart\n"         \

@@ -25,11 +25,10 @@ void image_match_done(ImageMatch *match);
  * skipped
  *
  * In this order, the first that matches wins: full id; the name exactly; by an alias; below
- * localhost; below the search registries of registries.conf, in their order; below docker.io; by its
- * last path components in any registry; id prefix. `:latest` is assumed where
- * neither tag nor digest is given; `name@digest` wants an image of that name's repository with
- * that digest.
- * Errors: ERR_IMAGE_NOT_FOUND (subject = @name as given; also for "" and what is no reference),
+ * localhost; below the search registries of registries.conf, in their order; below docker.io; by
+ * its last path components in any registry; id prefix. `:latest` is assumed where neither tag nor
+ * digest is given; `name@digest` wants an image of that name's repository with that digest. Errors:
+ * ERR_IMAGE_NOT_FOUND (subject = @name as given; also for "" and what is no reference),
  * ERR_AMBIGUOUS (text lists the matches), those of store_images().
  */
 int image_lookup(ImageCatalog *catalog, const char *name, ImageMatch *ret, Error *err);

@@ -7,6 +7,8 @@
  * lock for writing and sees that mark knows that the writer is dead, and removes the layer.
  */
 
+#include "storage/layers.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
