@@ -7,6 +7,7 @@
 #include "helper/registry.h"
 #include "helper/registry_client.h"
 #include "helper/registry_error.h"
+#include "helper/registry_signatures.h"
 #include "oci/digest.h"
 
 typedef struct RegistrySource {
@@ -121,6 +122,14 @@ static int source_read_blob(ImageSource *base, const Descriptor *blob, int fd,
         return 0;
 }
 
+static int source_read_signatures(ImageSource *base, const char *manifest_digest, Buffer **ret,
+                                  size_t *ret_count, Error *err) {
+        RegistrySource *source = self(base);
+
+        return registry_signatures_read(&source->reference, manifest_digest, ret, ret_count,
+                                        source->client->control, err);
+}
+
 static ImageSource *source_free(ImageSource *base) {
         if (!base)
                 return NULL;
@@ -135,6 +144,7 @@ int registry_source_new(ImageSource **ret, const RegistryOptions *options,
         static const ImageSourceClass class = {
                 .read_manifest = source_read_manifest,
                 .read_blob = source_read_blob,
+                .read_signatures = source_read_signatures,
                 .free = source_free,
         };
         _cleanup_free_ char *scope = xasprintf("repository:%s:pull", options->repository);

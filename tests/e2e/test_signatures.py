@@ -5,15 +5,20 @@ Whatever we say of an image, skopeo has to say the same.
 """
 
 import base64
+import functools
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import tempfile
+import threading
 
 import pytest
 
+import registry
 import test_archives
+from engine import Engine
 from test_archives import TOOL, docker_members, sha256, write_archive
 
 ANYTHING = [{"type": "insecureAcceptAnything"}]
@@ -346,3 +351,94 @@ def test_lookaside_is_where_skopeo_writes(bench, keys):
     assert said == [f"file://{bench.folder}/{folder}/signature-1", "2"]
     said = bench.run(TOOL, "lookaside", "quay.io/a/b", bench.digest).decode().split()
     assert said[0].startswith("file:///var/lib/containers/sigstore/a/b@sha256=")
+
+
+class Web:
+    """A folder as a web server gives it out; a name with `broken` in it is a failure of its own."""
+
+    def __init__(self, folder):
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def do_GET(self):
+                if "broken" in self.path:
+                    self.send_error(503)
+                else:
+                    super().do_GET()
+
+            def log_message(self, *_):
+                pass
+
+        handler = functools.partial(Handler, directory=folder)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+def pull(bench, name):
+    """What an engine with this home says to a pull: an id, or the reason."""
+    engine = Engine()
+    try:
+        engine.start(env={**os.environ, "HOME": bench.folder, "TMPDIR": bench.folder})
+        try:
+            return engine.call("PullImage", name=name)["id"]
+        except Exception as refusal:  # pylint: disable=broad-except
+            return str(refusal)
+    finally:
+        engine.discard()
+
+
+def test_a_registry_and_its_lookaside(bench, keys):
+    """skopeo signs on its way to a registry; the engine pulls by policy, from files and by HTTP."""
+    home = ".config/containers"
+    with registry.Registry() as server, Web(bench.folder) as web:
+        host = server.name("x").partition("/")[0]
+        places = f"file://{bench.folder}/sigs"
+
+        def lookaside(url):
+            bench.write(
+                f"{home}/registries.d/a.yaml",
+                f"docker:\n  {host}:\n    lookaside: {url}\n"
+                f"    lookaside-staging: {places}\n".encode(),
+            )
+
+        lookaside(places)
+        bench.write(
+            f"{home}/registries.conf",
+            f'[[registry]]\nlocation = "{host}"\ninsecure = true\n'.encode(),
+        )
+        for name, user in (("good", "alice"), ("bad", "mallory")):
+            bench.skopeo(
+                *("--registries.d", bench.path(f"{home}/registries.d"), "copy", "-q"),
+                *("--dest-tls-verify=false", "--sign-by", keys.fingerprints[user]),
+                *("docker-archive:a.tar", f"docker://{host}/team/{name}:1"),
+            )
+        bench.skopeo(
+            *("copy", "-q", "--dest-tls-verify=false"),
+            *("docker-archive:a.tar", f"docker://{host}/team/none:1"),
+        )
+        document = {
+            "default": [{"type": "reject"}],
+            "transports": {"docker": {host: signed_by(keys, type="matchRepoDigestOrExact")}},
+        }
+        bench.write(f"{home}/policy.json", json.dumps(document).encode())
+        image = sha256(test_archives.CONFIG)
+        for url in (places, f"{web.url}/sigs"):
+            lookaside(url)
+            assert pull(bench, f"{host}/team/good:1") == image
+            assert "not trusted" in pull(bench, f"{host}/team/bad:1")
+            assert "there is none" in pull(bench, f"{host}/team/none:1")
+        digest = server.request("HEAD", "team/good/manifests/1", headers={
+            "Accept": test_archives.DOCKER})[1]["Docker-Content-Digest"]  # fmt: skip
+        assert pull(bench, f"{host}/team/good@{digest}") == image
+        lookaside(f"{web.url}/broken")
+        assert "503" in pull(bench, f"{host}/team/good:1")
+        assert "the policy rejects it" in pull(bench, f"dir:{bench.path('signed')}")
