@@ -320,7 +320,8 @@ static void set_up(Exchange *exchange, const char *authorization) {
         SET(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancel does not wait for the resolver */
         SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
         SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
-        SET(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_SIZE);
+        /* refused where the last transfer's buffer is still there */
+        (void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_SIZE);
         SET(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)SEND_BUFFER_SIZE);
         SET(easy, CURLOPT_ERRORBUFFER, exchange->handle->error_text);
         SET(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -450,8 +451,12 @@ static int perform_once(HttpClient *client, const HttpRequest *request, const ch
         response->url = xstrdup(url);
         exchange.handle = handle_take(client, request->is_bulk);
         int r = exchange_run(&exchange, authorization);
-        curl_easy_reset(exchange.handle->easy); /* forget what points here, and the secrets */
-        handle_give_back(client, request->is_bulk, exchange.handle);
+        if (r < 0 || exchange.is_cut) {
+                (void)handle_free(exchange.handle);
+        } else {
+                curl_easy_reset(exchange.handle->easy); /* it points here, and knows secrets */
+                handle_give_back(client, request->is_bulk, exchange.handle);
+        }
         curl_slist_free_all(exchange.headers);
         return r;
 }
@@ -495,15 +500,22 @@ static int follow(const char *target, char **url, bool *ret_is_other, Error *err
         return 0;
 }
 
+static int check_url(const char *url, Error *err) {
+        _cleanup_free_ char *origin = NULL;
+
+        if (strlen(url) > HTTP_URL_MAX)
+                return error_set(err, ERR_INVALID, "url", "the URL has more than %d bytes",
+                                 HTTP_URL_MAX);
+        return url_origin(url, &origin, err);
+}
+
 int http_perform(HttpClient *client, const HttpRequest *request, HttpResponse *response,
                  Error *err) {
         const char *authorization = request->authorization;
 
-        if (strlen(request->url) > HTTP_URL_MAX) {
-                response->failure = HTTP_FAILURE_FINAL;
-                return error_set(err, ERR_INVALID, "url", "the URL has more than %d bytes",
-                                 HTTP_URL_MAX);
-        }
+        response->failure = HTTP_FAILURE_FINAL;
+        if (check_url(request->url, err) < 0)
+                return -1;
         _cleanup_free_ char *url = xstrdup(request->url);
 
         for (unsigned hops = 0;; hops++) {

@@ -216,12 +216,13 @@ static void keep_token(RegistryAuth *auth, Token *token) {
         auth->tokens[auth->tokens_count++] = *token;
 }
 
-/* What a 401 asked for counts beside what we know to need. */
-static char *all_scopes(const RegistryAuth *auth, const char *scope) {
+/* After a refusal, what it asked for counts beside what we know to need. */
+static char *all_scopes(const RegistryAuth *auth, const char *scope, bool was_refused) {
         const char *asked = auth->challenge.scope;
 
-        return text_is_empty(asked) || strstr(scope, asked) ? xstrdup(scope)
-                                                            : xasprintf("%s %s", scope, asked);
+        return !was_refused || text_is_empty(asked) || strstr(scope, asked)
+                       ? xstrdup(scope)
+                       : xasprintf("%s %s", scope, asked);
 }
 
 static int token_header_locked(RegistryAuth *auth, const char *scope, const char *stale,
@@ -233,7 +234,7 @@ static int token_header_locked(RegistryAuth *auth, const char *scope, const char
                 *ret = xstrdup(known->header);
                 return 0;
         }
-        _cleanup_free_ char *scopes = all_scopes(auth, scope);
+        _cleanup_free_ char *scopes = all_scopes(auth, scope, stale != NULL);
         if (request_token(auth, scopes, control, &token, err) < 0)
                 return error_prefix(err, "cannot get a token from %.200s", auth->challenge.realm);
         token.scope = xstrdup(scope);

@@ -86,7 +86,9 @@ static int greet(RegistryClient *client, const char *base, HttpResponse *respons
                 int r = http_perform(client->http, &request, response, err);
                 if (r == 0 && !retry_is_transient(response))
                         return check_greeting(client, response, err);
-                bool is_down = r < 0 && response->failure == HTTP_FAILURE_CONNECT;
+                /* A broken connection may also be a server's way to say no to our certificate. */
+                bool is_down = r < 0 &&
+                               (response->failure == HTTP_FAILURE_CONNECT || retry.count > 0);
                 if (is_down || !retry_may(&retry, response))
                         return r < 0 ? r : check_greeting(client, response, err);
                 if (retry_wait(&retry, response, client->control, err) < 0)

@@ -115,10 +115,10 @@ typedef struct Body {
         int fd;
         Buffer head;
         size_t head_sent;
-        bool is_all_read; /* the head is all of it */
+        bool has_ended;
         DigestStream digest;
-        int64_t size;     /* read so far */
-        int64_t size_max; /* -1: not known */
+        int64_t size; /* read so far */
+        const Descriptor *wanted;
 } Body;
 
 static void body_done(Body *body) {
@@ -129,13 +129,18 @@ static void body_done(Body *body) {
 static ssize_t body_fetch(Body *body, void *data, size_t size, Error *err) {
         ssize_t n = stream_read(body->fd, data, size, body->control, err);
 
-        if (n <= 0)
-                return n;
+        if (n < 0)
+                return -1;
         body->size += n;
-        if (body->size_max >= 0 && body->size > body->size_max)
-                return error_set(err, ERR_CORRUPT, NULL,
-                                 "it is longer than the %" PRId64 " bytes it should have",
-                                 body->size_max);
+        if (body->wanted->size >= 0 &&
+            (n == 0 ? body->size < body->wanted->size : body->size > body->wanted->size))
+                return error_set(err, ERR_CORRUPT, body->wanted->digest,
+                                 "it is %s than the %" PRId64 " bytes it should have",
+                                 n == 0 ? "shorter" : "longer", body->wanted->size);
+        if (n == 0) {
+                body->has_ended = true;
+                return 0;
+        }
         digest_stream_update(&body->digest, data, (size_t)n);
         return n;
 }
@@ -149,7 +154,6 @@ static int body_read_head(Body *body, Error *err) {
                 ssize_t n = body_fetch(body, p, room, err);
                 if (n < 0)
                         return -1;
-                body->is_all_read = n == 0;
                 if (n == 0)
                         break;
                 body->head.size += (size_t)n;
@@ -175,20 +179,20 @@ static ssize_t body_read(void *userdata, void *data, size_t size, Error *err) {
         return n;
 }
 
-/* What was read, once all was; whether it is what it should be. */
-static int body_finish(Body *body, const Descriptor *wanted, Descriptor *ret, Error *err) {
+/* What was read, once all was that a request could carry; whether it is what it should be. */
+static int body_finish(Body *body, Descriptor *ret, Error *err) {
+        const char *wanted = body->wanted->digest;
         Digest digest;
+        char more;
 
+        if (!body->has_ended && body_fetch(body, &more, 1, err) < 0)
+                return -1;
         digest_stream_finish(&body->digest, &digest);
         *ret = (Descriptor){ .size = body->size };
         digest_format(&digest, ret->digest);
-        if (*wanted->digest && !text_equal(wanted->digest, ret->digest))
-                return error_set(err, ERR_CORRUPT, wanted->digest,
+        if (*wanted && !text_equal(wanted, ret->digest))
+                return error_set(err, ERR_CORRUPT, wanted,
                                  "its digest is %s, not what it should be", ret->digest);
-        if (wanted->size >= 0 && wanted->size != body->size)
-                return error_set(err, ERR_CORRUPT, wanted->digest,
-                                 "it has %" PRId64 " bytes, not the %" PRId64 " it should have",
-                                 body->size, wanted->size);
         return 0;
 }
 
@@ -241,19 +245,21 @@ static int send_pieces(RegistrySink *sink, Body *body, const char *method, const
         return 0;
 }
 
-static int put_stream(RegistrySink *sink, Body *body, char **upload, const Descriptor *wanted,
-                      Descriptor *ret, Error *err) {
+static int put_stream(RegistrySink *sink, Body *body, char **upload, Descriptor *ret, Error *err) {
         _cleanup_http_response_ HttpResponse response = HTTP_RESPONSE_INIT;
+        const Descriptor *wanted = body->wanted;
 
         if (url_add_query(upload, "digest", wanted->digest, err) < 0 ||
-            send_pieces(sink, body, "PUT", *upload, wanted->size, &response, err) < 0 ||
-            check_created(&response, err) < 0)
+            send_pieces(sink, body, "PUT", *upload, wanted->size, &response, err) < 0)
                 return -1;
-        return body_finish(body, wanted, ret, err);
+        bool is_sent = body->size == wanted->size; /* else the registry did not want all of it */
+        if (is_sent && body_finish(body, ret, err) < 0)
+                return -1;
+        return check_created(&response, err);
 }
 
-static int patch_stream(RegistrySink *sink, Body *body, char **upload, const Descriptor *wanted,
-                        Descriptor *ret, Error *err) {
+static int patch_stream(RegistrySink *sink, Body *body, char **upload, Descriptor *ret,
+                        Error *err) {
         _cleanup_http_response_ HttpResponse response = HTTP_RESPONSE_INIT;
         _cleanup_free_ char *next = NULL;
 
@@ -261,11 +267,13 @@ static int patch_stream(RegistrySink *sink, Body *body, char **upload, const Des
                 return -1;
         if (!http_response_is_success(&response))
                 return registry_error_set(&response, err);
-        if (body_finish(body, wanted, ret, err) < 0 || read_location(&response, &next, err) < 0 ||
-            url_add_query(&next, "digest", ret->digest, err) < 0)
+        if (read_location(&response, &next, err) < 0)
                 return -1;
         free(*upload);
         *upload = TAKE_PTR(next);
+        if (body_finish(body, ret, err) < 0 ||
+            url_add_query(upload, "digest", ret->digest, err) < 0)
+                return -1;
         HttpRequest request = {
                 .method = "PUT", .url = *upload, .answer_ms = ANSWER_MS, .control = body->control
         };
@@ -274,24 +282,24 @@ static int patch_stream(RegistrySink *sink, Body *body, char **upload, const Des
         return check_created(&response, err);
 }
 
-static int send_body(RegistrySink *sink, Body *body, char **upload, const Descriptor *wanted,
-                     Descriptor *ret, Error *err) {
-        if (body->is_all_read)
-                return body_finish(body, wanted, ret, err) < 0
+static int send_body(RegistrySink *sink, Body *body, char **upload, Descriptor *ret, Error *err) {
+        const Descriptor *wanted = body->wanted;
+
+        if (body->has_ended)
+                return body_finish(body, ret, err) < 0
                                ? -1
                                : put_memory(sink, body, upload, ret->digest, err);
         if (*wanted->digest && wanted->size >= 0)
-                return put_stream(sink, body, upload, wanted, ret, err);
-        return patch_stream(sink, body, upload, wanted, ret, err);
+                return put_stream(sink, body, upload, ret, err);
+        return patch_stream(sink, body, upload, ret, err);
 }
 
-static int write_body(RegistrySink *sink, Body *body, const Descriptor *wanted, Descriptor *ret,
-                      Error *err) {
+static int write_body(RegistrySink *sink, Body *body, Descriptor *ret, Error *err) {
         _cleanup_free_ char *upload = NULL;
 
         if (body_read_head(body, err) < 0 || open_upload(sink, body->control, &upload, err) < 0)
                 return -1;
-        if (send_body(sink, body, &upload, wanted, ret, err) < 0) {
+        if (send_body(sink, body, &upload, ret, err) < 0) {
                 drop_upload(sink, upload);
                 return -1;
         }
@@ -303,11 +311,11 @@ static int sink_write_blob(ImageSink *base, const SinkBlob *blob, int fd,
         RegistrySink *sink = self(base);
         const Descriptor *wanted = &blob->descriptor;
         _cleanup_(body_done)
-        Body body = { .control = control, .fd = fd, .size_max = wanted->size };
+        Body body = { .control = control, .fd = fd, .wanted = wanted };
         Descriptor written;
 
         digest_stream_begin(&body.digest);
-        if (write_body(sink, &body, wanted, &written, err) < 0)
+        if (write_body(sink, &body, &written, err) < 0)
                 return blob_failed(sink, "send", wanted->digest, err);
         *ret = written;
         ret->media_type = wanted->media_type ? xstrdup(wanted->media_type) : NULL;

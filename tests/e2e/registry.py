@@ -357,10 +357,10 @@ class Registry:
         return (body, headers["Content-Type"]) if status == 200 else None
 
     def open_uploads(self):
-        """Uploads that were begun and not ended, of all repositories."""
+        """Uploads that were begun and neither ended nor dropped, of all repositories."""
         found = []
-        for folder, folders, _ in os.walk(os.path.join(self.folder, "data")):
-            if os.path.basename(folder) == "_uploads":
-                found += [os.path.join(folder, name) for name in folders]
+        for folder, folders, files in os.walk(os.path.join(self.folder, "data")):
+            if "/_uploads/" in folder:
                 folders[:] = []
+                found += [folder] if "startedat" in files else []
         return found
