@@ -30,6 +30,7 @@ int container_new(Container **ret, Engine *engine, const char *id, const char *c
         list_init(&container->waiters);
         list_init(&container->retry.link);
         pthread_mutex_init(&container->lock, NULL);
+        pthread_mutex_init(&container->hold_lock, NULL);
         pthread_mutex_init(&container->view_lock, NULL);
         snprintf(container->id, sizeof(container->id), "%s", id);
 
@@ -60,6 +61,7 @@ Container *container_unref(Container *container) {
         assert(list_is_empty(&container->waiters));
         arena_done(&container->arena);
         pthread_mutex_destroy(&container->lock);
+        pthread_mutex_destroy(&container->hold_lock);
         pthread_mutex_destroy(&container->view_lock);
         free(container);
         return NULL;

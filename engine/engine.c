@@ -5,7 +5,9 @@
 #include "engine/engine.h"
 
 #include "base/log.h"
+#include "engine/freeze.h"
 #include "engine/recover.h"
+#include "image/unfinished.h"
 
 /*
  * Loading. The more containers there are the longer it takes, 25 us for each, so a worker does it
@@ -25,6 +27,8 @@ static void load(PoolTask *task) {
         engine->is_loaded = true;
         pthread_cond_broadcast(&engine->load_ended);
         pthread_mutex_unlock(&engine->registry_lock);
+        freeze_recover(engine);
+        unfinished_recover(engine->store);
         if (store_sweep(engine->store, &err) < 0)
                 log_error("cannot remove what dead writers left in the store: %s", err.text);
 }

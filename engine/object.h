@@ -68,6 +68,9 @@ struct Container {
         Retry retry;
         atomic_uint calls; /* of clients that wait for the lock */
 
+        pthread_mutex_t hold_lock; /* guards what follows; before `lock`. See freeze.c */
+        unsigned holds;            /* copies of its files that keep it paused */
+
         pthread_mutex_t view_lock; /* guards what follows; nothing is taken while it is held */
         ContainerRun run;
         bool is_visible; /* clients find it: created completely, not being removed */

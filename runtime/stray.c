@@ -22,9 +22,10 @@
 
 #define CGROUP_ROOT      "/sys/fs/cgroup"
 #define COMMAND_LINE_MAX (128 * 1024)
-#define DEATH_WAIT_MS    2000 /* how long a killed process may take to be gone */
-#define KILL_ROUNDS      50   /* a cgroup whose processes fork is emptied in several rounds */
-#define LET_GO_WAIT_MS   5    /* between two tries to remove a cgroup that is empty but busy */
+#define DEATH_WAIT_MS    2000        /* how long a killed process may take to be gone */
+#define VERB_WAIT_MS     (10 * 1000) /* how long a runtime may take that nobody waits for */
+#define KILL_ROUNDS      50 /* a cgroup whose processes fork is emptied in several rounds */
+#define LET_GO_WAIT_MS   5  /* between two tries to remove a cgroup that is empty but busy */
 
 static int open_pidfd(pid_t pid) {
         return (int)syscall(SYS_pidfd_open, pid, 0);
@@ -81,6 +82,32 @@ int stray_kill_monitors(const char *monitor_path, const char *id) {
         }
         closedir(proc);
         return count;
+}
+
+static bool does(int proc_fd, const char *pid, const char *verb, const char *id) {
+        _cleanup_free_ char *command_line = NULL;
+        char path[64];
+        size_t size;
+
+        snprintf(path, sizeof(path), "%s/cmdline", pid);
+        return file_read_at(proc_fd, path, COMMAND_LINE_MAX, &command_line, &size) >= 0 &&
+               has_argument(command_line, size, verb) && has_argument(command_line, size, id);
+}
+
+void stray_await_verb(const char *id, const char *verb) {
+        DIR *proc = opendir("/proc");
+
+        if (!proc)
+                return;
+        for (struct dirent *entry; (entry = readdir(proc));) {
+                if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+                        continue;
+                _cleanup_close_ int pidfd = open_pidfd((pid_t)strtol(entry->d_name, NULL, 10));
+                struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
+                if (pidfd >= 0 && does(dirfd(proc), entry->d_name, verb, id))
+                        (void)poll(&poll_fd, 1, VERB_WAIT_MS);
+        }
+        closedir(proc);
 }
 
 /* Kills the processes that are in the cgroup now; how many there were. */

@@ -17,6 +17,15 @@
 int stray_kill_monitors(const char *monitor_path, const char *id);
 
 /**
+ * stray_await_verb() - wait until no runtime does this to the container any more
+ * @verb: "pause"
+ *
+ * What a dead engine had asked for may still be done, after whoever looked has seen that it was
+ * not. Reads all of /proc: for recovery only.
+ */
+void stray_await_verb(const char *id, const char *verb);
+
+/**
  * stray_remove_cgroup() - kill what is in a container's cgroup and remove it, in every hierarchy
  * @path: as in the OCI document, e.g. "/selkie/<id>"; below the hierarchies' roots
  *

@@ -136,6 +136,15 @@ int store_layer_write_diff(Store *store, const char *id, const TarSink *sink, Er
 int store_tree_write(int root_fd, const TarSink *sink, Error *err);
 
 /**
+ * store_layer_stage_changes() - store_layer_stage() of a layer's own files
+ * @options: its limits hold for the tar of the changes; NULL: the defaults
+ *
+ * Errors: those of store_layer_write_diff() and store_layer_stage().
+ */
+int store_layer_stage_changes(Store *store, const char *id, const StoreStageOptions *options,
+                              StoreStagedLayer **ret, Error *err);
+
+/**
  * store_layer_commit_changes() - a container's changes as a new image layer
  * @id:      the container's layer
  * @parent:  the image's top layer, or NULL
