@@ -317,6 +317,8 @@ static int run_fetch(FetchCall *fetch, int64_t *ret_size, Error *err) {
                                     .size_max = FETCH_SIZE_MAX,
                                     .control = &control };
         int r = download_run(&download, &response, ret_size, err);
+        if (r < 0)
+                return error_prefix(err, "cannot fetch %.600s", fetch->url);
         if (r > 0)
                 return error_set(err, response.status == 404 ? ERR_NOT_FOUND : ERR_IO, fetch->url,
                                  "%.600s: the server answers with status %d", fetch->url,
