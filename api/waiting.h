@@ -11,5 +11,10 @@ typedef struct Waiting {
         Engine *engine;
 } Waiting;
 
-/** waiting_is_over() - the client went away, or the engine stops; @userdata: a Waiting; any thread */
+/**
+ * waiting_is_over() - the client went away, or the engine stops
+ * @userdata: a Waiting
+ *
+ * Any thread.
+ */
 bool waiting_is_over(void *userdata);

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* What clients hear of a layer's changes: those that the container made, sorted by their kinds. */
+
 #include "engine/files.h"
 
 #include "engine/object.h"

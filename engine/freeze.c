@@ -103,8 +103,8 @@ void container_thaw(Container *container) {
 }
 
 /*
- * The runtime may have paused it after the engine was dead, and after its row was compared with what
- * was there: then the row says that it runs.
+ * The runtime may have paused it after the engine was dead, and after its row was compared with
+ * what was there: then the row says that it runs.
  */
 static void resume_late(Container *container) {
         const Runtime *runtime = container->engine->runtime;
