@@ -9,11 +9,11 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/utsname.h>
 
 #include "base/timestamp.h"
 #include "oci/digest.h"
 #include "oci/document.h"
+#include "oci/platform.h"
 #include "oci/signal_name.h"
 
 #define WHITE_SPACE " \t\n\v\f\r"
@@ -69,31 +69,16 @@ void image_config_done(ImageConfig *config) {
         *config = (ImageConfig)IMAGE_CONFIG_INIT;
 }
 
-/* The host's machine as Go spells it; the kernel's own word where no other is known. */
-static const char *host_architecture(const char *machine) {
-        static const char *const names[][2] = {
-                { "x86_64", "amd64" },    { "aarch64", "arm64" },       { "i686", "386" },
-                { "i586", "386" },        { "armv7l", "arm" },          { "armv6l", "arm" },
-                { "mips64", "mips64le" }, { "loongarch64", "loong64" },
-        };
-
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                if (text_equal(machine, names[i][0]))
-                        return names[i][1];
-        return machine;
-}
-
 void image_config_init(ImageConfig *config) {
-        struct utsname host;
+        Platform host;
 
         *config = (ImageConfig){ .created_ns = TIMESTAMP_ZERO };
-        if (uname(&host) < 0)
-                abort(); /* fails for a bad pointer only */
+        platform_of_host(&host);
         config->author = xstrdup("");
         config->comment = xstrdup("");
-        config->architecture = xstrdup(host_architecture(host.machine));
+        config->architecture = xstrdup(host.architecture);
         config->variant = xstrdup("");
-        config->os = xstrdup("linux");
+        config->os = xstrdup(host.os);
         config->docker_version = xstrdup("");
         config->settings.user = xstrdup("");
         config->settings.working_dir = xstrdup("");

@@ -7,7 +7,8 @@
 
 #include "base/text.h"
 
-const char *platform_architecture(const char *machine) {
+/* Go's word for the kernel's name of a machine; that name where no other is known. */
+static const char *architecture_of(const char *machine) {
         static const char *const names[][2] = {
                 { "x86_64", "amd64" },    { "aarch64", "arm64" },
                 { "i686", "386" },        { "i586", "386" },
@@ -40,8 +41,7 @@ void platform_of_host(Platform *ret) {
         if (uname(&host) < 0)
                 abort(); /* fails for a bad pointer only */
         *ret = (Platform){ .os = "linux" };
-        snprintf(ret->architecture, sizeof(ret->architecture), "%s",
-                 platform_architecture(host.machine));
+        snprintf(ret->architecture, sizeof(ret->architecture), "%s", architecture_of(host.machine));
         snprintf(ret->variant, sizeof(ret->variant), "%s", variant_of(host.machine));
 }
 

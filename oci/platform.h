@@ -23,9 +23,6 @@ typedef struct Platform {
 /** platform_of_host() - this machine */
 void platform_of_host(Platform *ret);
 
-/** platform_architecture() - Go's word for the kernel's name of a machine, or that name */
-const char *platform_architecture(const char *machine);
-
 /**
  * platform_variants() - the variants that suit, best first
  * @ret: "" stands for images that name none; borrowed from @platform or static
