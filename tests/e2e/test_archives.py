@@ -334,6 +334,58 @@ def test_what_is_not_committed_leaves_nothing(bench):
         assert not os.path.exists(bench.path("new"))
 
 
+def test_a_kill_leaves_nothing(bench):
+    """kill -9 in the middle of writing: a whole image, or nothing that looks like one."""
+    layers = [layer_tar("hole", bytes(64 << 20)), layer_tar("hole", bytes(65 << 20))]
+    members = docker_members()
+    members[0] = ("config.json", config_of(layers))
+    members[1:3] = [("1.tar", layers[0]), ("2.tar", layers[1])]
+    write_archive(bench.path("a.tar"), members)
+    before = bench.files()
+    killed = 0
+    for i in range(24):
+        sink = ("docker-archive:out", "oci-archive:out", "oci:out:x", "dir:out")[i % 4]
+        with subprocess.Popen(
+            [TOOL, "copy", "docker-archive:a.tar", sink], cwd=bench.folder, env=bench.environment
+        ) as process:
+            try:
+                process.wait(0.005 + 0.012 * (i // 4))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                killed += 1
+        left = {os.path.basename(path) for path in bench.files() if path not in before}
+        whole = {"out", "manifest.json", "index.json"} & left
+        if whole:  # it was done, or the kill came after the last step
+            bench.tool("raw", sink)
+        else:  # blobs that had got their names are no image
+            assert all(name in ("version", "oci-layout") or len(name) == 64 for name in left)
+        if os.path.isdir(bench.path("out")):
+            shutil.rmtree(bench.path("out"))
+        elif os.path.exists(bench.path("out")):
+            os.unlink(bench.path("out"))
+    assert killed > 4
+
+
+def test_a_full_disk(bench):
+    """No space: an error that says so, and nothing of what was written stays."""
+    write_archive(bench.path("a.tar"), docker_members())
+    os.mkdir(bench.path("small"))
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", bench.path("small")], check=True
+    )
+    try:
+        for sink in (
+            "docker-archive:small/x",
+            "oci-archive:small/x",
+            "oci:small/x:t",
+            "dir:small/x",
+        ):
+            assert "no-space" in bench.refuses("copy", "docker-archive:a.tar", sink)
+            assert os.listdir(bench.path("small")) == []
+    finally:
+        subprocess.run(["umount", bench.path("small")], check=True)
+
+
 def test_nothing_of_others_is_overwritten(bench):
     """An archive that is there, a folder with something else: refused, untouched."""
     write_archive(bench.path("a.tar"), docker_members())
