@@ -3,12 +3,14 @@
 
 import bz2
 import gzip
+import http.server
 import io
 import json
 import lzma
 import os
 import re
 import tarfile
+import threading
 
 import pytest
 
@@ -98,6 +100,52 @@ def test_import_of_compressed_tars(bare_engine, busybox_tar, tmp_path, packer):
     else:
         name = bare_engine.run("/bin/sh", "-c", "exit 5", image="packed")
         assert bare_engine.wait(name) == 5
+
+
+@pytest.fixture
+def web(busybox_tar):
+    """The root file system as a URL, for as long as a test runs; and what was asked for."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            with open(busybox_tar, "rb") as stream:
+                data = stream.read() if self.path == "/busybox.tar" else b""
+            self.send_response(200 if data else 404)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+def test_import_from_a_url(bare_engine, web):
+    url, asked = web
+    load(bare_engine, f"{url}/busybox.tar", "fetched", "CMD=sh")
+    name = bare_engine.run("/bin/sh", "-c", "exit 5", image="fetched")
+    assert bare_engine.wait(name) == 5 and asked == ["/busybox.tar"]
+
+
+def test_import_from_a_url_that_fails(bare_engine, web):
+    """An error in words, and nothing is asked for what is refused anyhow."""
+    url, asked = web
+    for source, word in ((f"{url}/none.tar", "404"), ("http://127.0.0.1:1/x.tar", "127.0.0.1")):
+        with pytest.raises(VarlinkError) as caught:
+            load(bare_engine, source, "fetched")
+        assert caught.value.name == "io.podman.ErrorOccurred" and word in caught.value.reason
+    assert asked == ["/none.tar"]
+    with pytest.raises(VarlinkError):
+        load(bare_engine, f"{url}/busybox.tar", "A B")
+    assert asked == ["/none.tar"] and bare_engine.call("ListImages") == {"images": []}
 
 
 def test_inspect(engine, busybox_tar):
