@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "image/signed_claim.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -42,6 +41,11 @@ static int parse_critical(const json_t *critical, SignedClaim *claim, Error *err
 }
 
 /* What is known of the rest must be well-formed, too. Old tools wrote the time as 1.5e9. */
+/* A double has no fraction beyond 2^53. */
+static bool is_whole(double value) {
+        return value < -0x1p53 || value > 0x1p53 || (double)(int64_t)value == value;
+}
+
 static int check_optional(const json_t *optional, Error *err) {
         const json_t *creator = json_object_get(optional, "creator");
         const json_t *timestamp = json_object_get(optional, "timestamp");
@@ -52,8 +56,7 @@ static int check_optional(const json_t *optional, Error *err) {
                 return error_set(err, ERR_INVALID, "optional.creator",
                                  "optional.creator is not a string");
         if (timestamp && !json_is_integer(timestamp) &&
-            !(json_is_real(timestamp) &&
-              floor(json_real_value(timestamp)) == json_real_value(timestamp)))
+            !(json_is_real(timestamp) && is_whole(json_real_value(timestamp))))
                 return error_set(err, ERR_INVALID, "optional.timestamp",
                                  "optional.timestamp is no whole number");
         return 0;
