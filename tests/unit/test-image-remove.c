@@ -215,6 +215,7 @@ static void what_nothing_uses_is_pruned(void **state) {
         Error err = ERROR_INIT;
 
         assert_non_null(container);
+        assert_int_equal(strlen(container), 64);
         assert_int_equal(image_prune(catalog, is_always_cancelled, NULL, &gone, &err), 0);
         assert_int_equal(gone.count, 0);
         assert_int_equal(image_prune(catalog, NULL, NULL, &gone, &err), 0);
