@@ -129,9 +129,11 @@ static void *run_producer(void *userdata) {
         Producer *producer = userdata;
         const TarSink sink = { .write = on_tar, .userdata = producer };
 
+        /* A plain tar's digest is the blob's, which the sink checks. */
         producer->writer = compress_writer_new(producer->fd, producer->compression);
         producer->result = store_layer_assemble(producer->push->request->store, producer->layer->id,
-                                                &sink, &producer->error);
+                                                producer->compression != COMPRESSION_NONE, &sink,
+                                                &producer->error);
         if (producer->result == 0) {
                 int r = compress_writer_finish(producer->writer);
                 if (r < 0)

@@ -76,12 +76,14 @@ int store_chain_id(const char *parent, const char *diff_digest, char ret_id[stat
 
 /**
  * store_layer_assemble() - the uncompressed tar of an image layer, byte for byte as it was pulled
+ * @is_hashed: hash what is written; false where @sink does that
  *
  * ERR_CORRUPT when what was written does not hash to the layer's digest, or a file is not what it
- * was; known for sure only at the end. A layer without tar-split is written as a tar of its files,
- * and nothing is compared. Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO, and the sink's.
+ * was; known for sure only at the end. Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO (also for a layer
+ * without tar-split), and the sink's.
  */
-int store_layer_assemble(Store *store, const char *id, const TarSink *sink, Error *err);
+int store_layer_assemble(Store *store, const char *id, bool is_hashed, const TarSink *sink,
+                         Error *err);
 
 /*
  * --- what a container changed ------------------------------------------------------------------
