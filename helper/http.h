@@ -6,9 +6,9 @@
  * kept, every answer bounded, every wait short enough to notice a cancel.
  *
  * libcurl does the protocol (1.1, and 2 by ALPN), TLS and the proxies of the environment. Redirects
- * are followed here, since what is secret must not go along: the authorization is sent to the origin
- * of the first URL only, a client certificate to its registry only, and nothing ever goes from https
- * to http. A status is no failure at this level.
+ * are followed here, since what is secret must not go along: the authorization is sent to the
+ * origin of the first URL only, a client certificate to its registry only, and nothing ever goes
+ * from https to http. A status is no failure at this level.
  *
  * The process ignores SIGPIPE.
  */

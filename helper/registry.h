@@ -5,8 +5,9 @@
  * Registries as sources and sinks of images (source.h, sink.h): the HTTP API of the distribution
  * specification, as Docker's registry, Docker Hub and all others of the field speak it.
  *
- * https first; where a registry is insecure its certificate does not matter, and plain http will do.
- * Nothing is asked before the first call, so making a source or sink fails for its options only.
+ * https first; where a registry is insecure its certificate does not matter, and plain http will
+ * do. Nothing is asked before the first call, so making a source or sink fails for its options
+ * only.
  *
  * Source: OCI distribution-spec v1.1.
  */
@@ -48,8 +49,9 @@ int registry_source_new(ImageSource **ret, const RegistryOptions *options,
  * @reference:  the name it gets: its tag, or else its digest
  * @mount_from: repositories of the same registry that may have the blobs already; or NULL
  *
- * What was sent is unreachable until commit() sends the manifest. A blob that could be kept in memory
- * is sent again where a try fails; a larger one cannot, since its pipe is read. Errors as above.
+ * What was sent is unreachable until commit() sends the manifest. A blob that could be kept in
+ * memory is sent again where a try fails; a larger one cannot, since its pipe is read. Errors as
+ * above.
  */
 int registry_sink_new(ImageSink **ret, const RegistryOptions *options, const Reference *reference,
                       const Strings *mount_from, Error *err);

@@ -130,7 +130,6 @@ static int connect_once(RegistryClient *client, Error *err) {
 }
 
 int registry_client_url(RegistryClient *client, char **ret, Error *err, const char *fmt, ...) {
-        _cleanup_buffer_ Buffer url = BUFFER_INIT;
         char path[1024];
         va_list args;
 

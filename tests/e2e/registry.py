@@ -47,9 +47,7 @@ def sha256(data):
 
 
 def openssl(*arguments, **kwargs):
-    return subprocess.run(
-        ["openssl", *arguments], check=True, capture_output=True, **kwargs
-    ).stdout
+    return subprocess.run(["openssl", *arguments], check=True, capture_output=True, **kwargs).stdout
 
 
 class Authority:

@@ -66,7 +66,9 @@ def test_reading(any_kind, tool):
 
     kind, text = tool.fail(*options, "manifest", registry.name("a", "two"), "-", tool.path("x"))
     assert kind == "not-found"
-    assert text == f"registry {registry.address}: cannot read manifest of a:two: 404 manifest unknown"
+    assert (
+        text == f"registry {registry.address}: cannot read manifest of a:two: 404 manifest unknown"
+    )
     kind, text = tool.fail(*options, "blob", name, "-", f"{sha256(b'no')}=2")
     assert (kind, "404 blob unknown" in text) == ("not-found", True)
 
