@@ -181,8 +181,8 @@ static int request_token(RegistryAuth *auth, const char *scope, const TransferCo
         } else {
                 if (to_url(auth, scope, &url, err) < 0)
                         return -1;
-                if (credentials->user)
-                        request.authorization = basic = basic_header(credentials);
+                basic = credentials->user ? basic_header(credentials) : NULL;
+                request.authorization = basic;
         }
         request.url = url;
         if (ask(auth, &request, &response, err) < 0)
@@ -202,18 +202,17 @@ static Token *find_token(RegistryAuth *auth, const char *scope) {
 }
 
 static void keep_token(RegistryAuth *auth, Token *token) {
-        Token *old = find_token(auth, token->scope);
+        Token *place = find_token(auth, token->scope);
 
-        if (!old &&
-            auth->tokens_count == TOKEN_CACHE_MAX) /* any will do: they can all be renewed */
-                old = &auth->tokens[0];
-        if (old) {
-                token_done(old);
-                *old = *token;
-                return;
+        if (!place && auth->tokens_count < TOKEN_CACHE_MAX) {
+                GROW(auth->tokens, auth->tokens_count, auth->tokens_capacity);
+                place = &auth->tokens[auth->tokens_count++];
+                *place = (Token){ .scope = NULL };
         }
-        GROW(auth->tokens, auth->tokens_count, auth->tokens_capacity);
-        auth->tokens[auth->tokens_count++] = *token;
+        if (!place) /* any will do: they can all be renewed */
+                place = auth->tokens;
+        token_done(place);
+        *place = *token;
 }
 
 /* After a refusal, what it asked for counts beside what we know to need. */

@@ -70,8 +70,10 @@ static char *take_upload(RegistrySink *sink) {
         char *url = NULL;
 
         pthread_mutex_lock(&sink->mutex);
-        if (sink->uploads.count > 0)
-                url = TAKE_PTR(sink->uploads.items[--sink->uploads.count]);
+        if (sink->uploads.count > 0) {
+                sink->uploads.count--;
+                url = TAKE_PTR(sink->uploads.items[sink->uploads.count]);
+        }
         pthread_mutex_unlock(&sink->mutex);
         return url;
 }

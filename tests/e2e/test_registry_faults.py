@@ -563,3 +563,21 @@ def test_a_server_that_accepts_and_hangs_up(tool):
         listener.listen(16)
         kind, _ = tool.fail("--cancel-ms", 300, "manifest", f"{address}/a:x", "-", tool.path("m"))
         assert kind == "cancelled"
+
+
+# --- proxies -------------------------------------------------------------------------------------
+
+
+def test_proxies_of_the_environment_are_used(tool):
+    with Hostile({TAG: status(200, {}, b"direct")}) as server:
+        routes = {
+            "http://r.example/v2/": status(200),
+            f"http://r.example{TAG}": status(200, {}, b"by proxy"),
+        }
+        with Hostile(routes) as proxy:
+            tool.environment["http_proxy"] = proxy.url
+            tool.environment["https_proxy"] = proxy.url
+            tool.environment["no_proxy"] = "127.0.0.1"
+            assert tool.manifest("--insecure", "manifest", "r.example/a:x")[0] == b"by proxy"
+            assert "r.example:443" in proxy.paths("CONNECT")
+            assert read_manifest(tool, server)[0] == b"direct"
