@@ -132,7 +132,7 @@ void api_ExportImage(VarlinkCall *call, const IoPodmanExportImageIn *in, void *u
         const Api *api = userdata;
         _cleanup_image_match_ ImageMatch match = IMAGE_MATCH_INIT;
         SelkieTransferPushIn request = { .destination = in->destination };
-        Transport transport;
+        Transport transport = TRANSPORT_NONE;
         Error err = ERROR_INIT;
 
         if (find(call, api->engine, in->name, &match) < 0)

@@ -62,7 +62,7 @@ static int parse_idle_timeout(const char *text, int64_t *ret, Error *err) {
 }
 
 static int parse_directory(const char *name, const char *text, const char **ret, Error *err) {
-        if (text[0] != '/')
+        if (!text_starts_with(text, "/"))
                 return error_set(err, ERR_INVALID, name, "%s wants an absolute path, not \"%s\"",
                                  name, text);
         *ret = text;

@@ -219,52 +219,70 @@ static int set_failure(const VarlinkReply *reply, Error *err) {
         return -1;
 }
 
-/* Replies until the last one; @progress_at: of the member in @out, or -1 */
-static int converse(Transfer *transfer, Helper *helper, const VlMethod *method, const void *in,
-                    Arena *arena, void *out, size_t out_size, ssize_t progress_at, Error *err) {
-        int r = varlink_client_begin(helper->client, &selkie_transfer_interface, method, in,
-                                     progress_at >= 0 ? VARLINK_CALL_MORE : 0);
-        for (;;) {
+/* What is asked of the helper, and where the answer goes. */
+typedef struct Question {
+        const VlMethod *method;
+        const void *in;
+        int data_fd; /* becomes the helper's fourth descriptor, or -EBADF */
+        Arena *arena;
+        void *out; /* zeroed before each reply */
+        size_t out_size;
+        ssize_t progress_at; /* offset of the progress in it; -1: the method has none */
+} Question;
+
+static void tell_progress(const Transfer *transfer, const Question *question) {
+        const void *member = (const char *)question->out + question->progress_at;
+        const SelkieTransferProgress *progress = *(SelkieTransferProgress *const *)member;
+
+        if (progress && transfer->on_progress)
+                transfer->on_progress(progress, transfer->userdata);
+}
+
+/* One reply: 1: more follow, 0: it was the last; the texts of @out are in it. */
+static int read_reply(Transfer *transfer, Helper *helper, const Question *question,
+                      VarlinkReply *reply, Error *err) {
+        memset(question->out, 0, question->out_size);
+        int r = varlink_client_finish(helper->client, question->method, question->arena,
+                                      question->out, reply);
+        if (r < 0 && was_cancelled(transfer))
+                return error_set(err, ERR_CANCELLED, NULL, "the transfer was cancelled");
+        if (r == -EPIPE)
+                return error_set(err, ERR_IO, NULL, "the helper died");
+        if (r < 0)
+                return error_errno(err, ERR_IO, -r, NULL, "cannot speak with the helper");
+        return r > 0 ? set_failure(reply, err) : reply->continues;
+}
+
+static int converse(Transfer *transfer, Helper *helper, const Question *question, Error *err) {
+        int r = varlink_client_begin(helper->client, &selkie_transfer_interface, question->method,
+                                     question->in,
+                                     question->progress_at >= 0 ? VARLINK_CALL_MORE : 0);
+        if (r < 0 && r != -EPIPE)
+                return error_errno(err, ERR_IO, -r, NULL, "cannot speak with the helper");
+        do {
                 _cleanup_(varlink_reply_done)
                 VarlinkReply reply = VARLINK_REPLY_INIT;
 
-                memset(out, 0, out_size);
-                if (r >= 0)
-                        r = varlink_client_finish(helper->client, method, arena, out, &reply);
-                if (r < 0 && was_cancelled(transfer))
-                        return error_set(err, ERR_CANCELLED, NULL, "the transfer was cancelled");
-                if (r == -EPIPE)
-                        return error_set(err, ERR_IO, NULL, "the helper died");
-                if (r < 0)
-                        return error_errno(err, ERR_IO, -r, NULL, "cannot speak with the helper");
+                r = read_reply(transfer, helper, question, &reply, err);
                 if (r > 0)
-                        return set_failure(&reply, err);
-                if (!reply.continues) {
-                        /* The texts are in the message. */
-                        arena_add_destructor(arena, (void (*)(void *))json_decref, reply.message);
-                        reply.message = NULL;
-                        return 0;
-                }
-                const void *member = (const char *)out + progress_at;
-                SelkieTransferProgress *progress = *(SelkieTransferProgress *const *)member;
-                if (progress && transfer->on_progress)
-                        transfer->on_progress(progress, transfer->userdata);
-        }
+                        tell_progress(transfer, question);
+                if (r == 0)
+                        arena_add_destructor(question->arena, (void (*)(void *))json_decref,
+                                             TAKE_PTR(reply.message));
+        } while (r > 0);
+        return r;
 }
 
-static int run(Transfer *transfer, size_t number, const void *in, int data_fd, Arena *arena,
-               void *out, size_t out_size, ssize_t progress_at, Error *err) {
-        const VlMethod *method = &selkie_transfer_interface.methods[number];
+static int run(Transfer *transfer, const Question *question, Error *err) {
         Helper helper = { .pidfd = -EBADF };
         Error failure = ERROR_INIT, sweep = ERROR_INIT;
         int status = 0;
 
-        int r = helper_start(transfer, data_fd, &helper, &failure);
+        int r = helper_start(transfer, question->data_fd, &helper, &failure);
         if (r == 0) {
                 r = transfer_enter(transfer, varlink_client_fd(helper.client));
                 if (r == 0)
-                        r = converse(transfer, &helper, method, in, arena, out, out_size,
-                                     progress_at, &failure);
+                        r = converse(transfer, &helper, question, &failure);
                 else
                         (void)error_set(&failure, ERR_CANCELLED, NULL,
                                         "the transfer was cancelled");
@@ -280,12 +298,20 @@ static int run(Transfer *transfer, size_t number, const void *in, int data_fd, A
         return r < 0 ? error_copy(err, &failure) : 0;
 }
 
-int transfer_pull(Transfer *transfer, const SelkieTransferPullIn *in, char **ret_id, Error *err) {
-        SelkieTransferPullOut out;
-        Arena arena = ARENA_INIT;
+#define QUESTION(name, input, output, memory, at)                                            \
+        {                                                                                    \
+                .method = &selkie_transfer_interface.methods[SELKIE_TRANSFER_METHOD_##name], \
+                .in = (input), .data_fd = -EBADF, .arena = (memory), .out = (output),        \
+                .out_size = sizeof(*(output)), .progress_at = (at),                          \
+        }
 
-        int r = run(transfer, SELKIE_TRANSFER_METHOD_Pull, in, -EBADF, &arena, &out, sizeof(out),
-                    offsetof(SelkieTransferPullOut, progress), err);
+int transfer_pull(Transfer *transfer, const SelkieTransferPullIn *in, char **ret_id, Error *err) {
+        SelkieTransferPullOut out = { .id = "" };
+        Arena arena = ARENA_INIT;
+        const Question question =
+                QUESTION(Pull, in, &out, &arena, offsetof(SelkieTransferPullOut, progress));
+
+        int r = run(transfer, &question, err);
         if (r == 0)
                 *ret_id = xstrdup(out.id);
         arena_done(&arena);
@@ -294,11 +320,12 @@ int transfer_pull(Transfer *transfer, const SelkieTransferPullIn *in, char **ret
 
 int transfer_push(Transfer *transfer, const SelkieTransferPushIn *in, char **ret_digest,
                   Error *err) {
-        SelkieTransferPushOut out;
+        SelkieTransferPushOut out = { .digest = "" };
         Arena arena = ARENA_INIT;
+        const Question question =
+                QUESTION(Push, in, &out, &arena, offsetof(SelkieTransferPushOut, progress));
 
-        int r = run(transfer, SELKIE_TRANSFER_METHOD_Push, in, -EBADF, &arena, &out, sizeof(out),
-                    offsetof(SelkieTransferPushOut, progress), err);
+        int r = run(transfer, &question, err);
         if (r == 0)
                 *ret_digest = xstrdup(out.digest);
         arena_done(&arena);
@@ -307,16 +334,19 @@ int transfer_push(Transfer *transfer, const SelkieTransferPushIn *in, char **ret
 
 int transfer_search(Transfer *transfer, const SelkieTransferSearchIn *in, Arena *arena,
                     SelkieTransferSearchOut *ret, Error *err) {
-        return run(transfer, SELKIE_TRANSFER_METHOD_Search, in, -EBADF, arena, ret, sizeof(*ret),
-                   -1, err);
+        const Question question = QUESTION(Search, in, ret, arena, -1);
+
+        return run(transfer, &question, err);
 }
 
 int transfer_fetch(Transfer *transfer, const SelkieTransferFetchIn *in, int fd, Error *err) {
-        SelkieTransferFetchOut out;
+        SelkieTransferFetchOut out = { .size = 0 };
         Arena arena = ARENA_INIT;
+        Question question =
+                QUESTION(Fetch, in, &out, &arena, offsetof(SelkieTransferFetchOut, progress));
 
-        int r = run(transfer, SELKIE_TRANSFER_METHOD_Fetch, in, fd, &arena, &out, sizeof(out),
-                    offsetof(SelkieTransferFetchOut, progress), err);
+        question.data_fd = fd;
+        int r = run(transfer, &question, err);
         arena_done(&arena);
         return r;
 }

@@ -127,7 +127,7 @@ static int unpack(Pull *pull, PullLayer *layer, StoreStagedLayer **ret, Error *e
                 return error_errno(err, ERR_IO, r, layer->blob->digest, "cannot start a thread");
         }
         r = store_layer_stage(pull->store, read_fd, &options, &staged, &failure);
-        read_fd = fd_close(read_fd); /* if it failed, the source gets EPIPE */
+        (void)fd_close(TAKE_FD(read_fd)); /* if it failed, the source gets EPIPE */
         (void)pthread_join(thread, NULL);
         if (fetch.result < 0 && (r == 0 || fetch.error.kind != ERR_CANCELLED))
                 return error_copy(err, &fetch.error);
@@ -157,7 +157,7 @@ static int fetch_layer(Pull *pull, PullLayer *layer, Error *err) {
         char key[DIGEST_TEXT_SIZE];
         _cleanup_(store_staged_layer_freep)
         StoreStagedLayer *staged = NULL;
-        bool is_there;
+        bool is_there = false;
 
         (void)snprintf(key, sizeof(key), "sha256:%s", layer->id);
         if (store_blob_lock(pull->store, key, is_over, pull, &layer->lock, err) < 0 ||
@@ -248,7 +248,7 @@ static int skip_what_is_there(Pull *pull, Error *err) {
                         return error_set(err, ERR_INVALID, layers->items[i].diff_id,
                                          "the config names a layer that is no digest");
         for (size_t i = layers->count; i > 0; i--) {
-                bool is_there;
+                bool is_there = false;
                 if (look(pull, layers->items[i - 1].id, &is_there, err) < 0)
                         return -1;
                 if (is_there) {

@@ -190,7 +190,7 @@ static int send_layer(Push *push, const StoreLayer *layer, const SinkBlob *blob,
                 return error_errno(err, ERR_IO, r, layer->id, "cannot start a thread");
         }
         r = sink->class->write_blob(sink, blob, read_fd, &control, ret, &failure);
-        read_fd = fd_close(read_fd);
+        (void)fd_close(TAKE_FD(read_fd));
         (void)pthread_join(thread, NULL);
         if (producer.result < 0 && (r == 0 || producer.error.kind != ERR_CANCELLED))
                 return error_copy(err, &producer.error);
@@ -361,7 +361,8 @@ static int push_manifest(Push *push, char ret_digest[static DIGEST_TEXT_SIZE], E
                 }
                 if (manifest_convert(&push->manifest, type, err) < 0)
                         return -1;
-                data = text = manifest_format(&push->manifest, &size);
+                text = manifest_format(&push->manifest, &size);
+                data = text;
         }
         digest_compute(data, size, &digest);
         digest_format(&digest, ret_digest);

@@ -57,8 +57,8 @@ static int read_boot(uint64_t *ret) {
 }
 
 int process_start_time(pid_t pid, uint64_t *ret) {
-        uint64_t boot, ticks;
-        char state;
+        uint64_t boot = 0, ticks = 0;
+        char state = 'X';
 
         int r = read_boot(&boot);
         if (r == 0)

@@ -250,7 +250,7 @@ static void drop_trailing_slashes(char *path) {
  */
 static int finish_root(char *path, Error *err) {
         drop_trailing_slashes(path);
-        if (*path != '/')
+        if (!text_starts_with(path, "/"))
                 return error_set(err, ERR_INVALID, path, "\"%s\" is not an absolute path", path);
         if (strlen(path) > STORE_ROOT_MAX)
                 return error_set(err, ERR_LIMIT, path,

@@ -8,6 +8,7 @@
  * for the time under the lock is three renames and two saves.
  */
 
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -338,8 +339,10 @@ int store_layer_import(Store *store, const char *parent, int blob_fd,
                 if (store_layer_get(store, parent, &below, err) < 0)
                         return -1;
         }
-        if (store_layer_stage(store, blob_fd, &options, &layer, err) < 0 ||
-            store_layer_commit(layer, parent, id, err) < 0)
+        if (store_layer_stage(store, blob_fd, &options, &layer, err) < 0)
+                return -1;
+        assert(layer);
+        if (store_layer_commit(layer, parent, id, err) < 0)
                 return -1;
         *ret = layer->content;
         return 0;

@@ -35,7 +35,7 @@ static void steps_are_told_newest_first(void **state) {
         _cleanup_free_ char *none = fixture_add_config(fixture, "{}", NULL, 0);
         _cleanup_(arena_done)
         Arena arena = ARENA_INIT;
-        ImageStep *steps;
+        ImageStep *steps = NULL;
 
         assert_int_equal(read_history(fixture, id, &arena, &steps), 3);
         assert_string_equal(steps[0].id, id);
@@ -59,7 +59,7 @@ static void a_step_has_the_size_of_its_layer(void **state) {
         StoreImage *image = NULL;
         _cleanup_(store_layer_unrefp)
         StoreLayer *layer = NULL;
-        ImageStep *steps;
+        ImageStep *steps = NULL;
 
         fixture_make_tarballs(fixture);
         _cleanup_free_ char *one = fixture_import(
