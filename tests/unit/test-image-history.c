@@ -22,6 +22,8 @@ static size_t read_history(Fixture *fixture, const char *word, Arena *arena, Ima
         if (image_find(fixture->catalog, word, &image, &err) < 0 ||
             image_history(fixture->catalog, image, arena, ret, &count, &err) < 0)
                 fail_msg("%s", err.text);
+        if (!*ret)
+                abort();
         return count;
 }
 
