@@ -41,6 +41,11 @@ API_HANDLER(RemoveContainer);
 /* logs.c */
 API_HANDLER(GetContainerLogs);
 
+/* files.c */
+API_HANDLER(ListContainerChanges);
+API_HANDLER(ExportContainer);
+API_HANDLER(Commit);
+
 /* images.c */
 API_HANDLER(ListImages);
 API_HANDLER(GetImage);
