@@ -117,7 +117,7 @@ static bool is_same_directory(const struct statx *a, const struct statx *b) {
 static int list_entry(void *userdata, const WalkEntry *entry, Error *err) {
         Listing *listing = userdata;
         StoreChangeKind kind = STORE_CHANGE_ADDED;
-        struct statx below;
+        struct statx below = { .stx_mode = 0 };
 
         int was_there = find_below(&listing->sides, entry->path, &below, err);
         if (was_there < 0)
@@ -178,7 +178,7 @@ static int write_whiteout(Diff *diff, const WalkEntry *entry, Error *err) {
 
 /* The kernel marks every new directory; only where there was one before does the mark mean much. */
 static int write_opaque(Diff *diff, const WalkEntry *entry, Error *err) {
-        struct statx below;
+        struct statx below = { .stx_mode = 0 };
 
         int was_there = find_below(&diff->sides, entry->path, &below, err);
         if (was_there <= 0)

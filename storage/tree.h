@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Files of a tree as members of a tar: what store_tree_write() and store_layer_write_diff() share. */
+/* Files of a tree as members of a tar: for store_tree_write() and store_layer_write_diff(). */
 
 #include "base/map.h"
 #include "storage/tar_write.h"
