@@ -144,7 +144,9 @@ def test_vanished_waiters_cost_nothing(engine):
         ticks = sum(map(int, stream.read().rpartition(")")[2].split()[11:13]))
     time.sleep(0.5)
     with open(f"/proc/{engine.process.pid}/stat", encoding="utf-8") as stream:
-        assert sum(map(int, stream.read().rpartition(")")[2].split()[11:13])) - ticks <= 1
+        spent = sum(map(int, stream.read().rpartition(")")[2].split()[11:13])) - ticks
+    # of 50 that a loop without rest takes; a sanitizer has a thread of its own that works a little
+    assert spent <= 2 * SLOWNESS
     assert engine.status(name) == "running"
 
 
