@@ -70,6 +70,14 @@ bool inflater_is_complete(const Inflater *inflater) {
         return inflater->is_between;
 }
 
+/* Without any input there may be no pointer to move either. */
+static void input_advance(InflaterInput *input, size_t size) {
+        if (size == 0)
+                return;
+        input->data += size;
+        input->size -= size;
+}
+
 static int step_gzip(Inflater *inflater, InflaterInput *input, uint8_t *out, size_t out_size,
                      size_t *ret_produced, Error *err) {
         struct inflate_state *state = &inflater->gzip;
@@ -91,8 +99,7 @@ static int step_gzip(Inflater *inflater, InflaterInput *input, uint8_t *out, siz
                 if (r < 0)
                         return error_set(err, ERR_LAYER_CORRUPT, "gzip", "malformed gzip stream%s",
                                          r == ISAL_INCORRECT_CHECKSUM ? ": wrong checksum" : "");
-                input->data += chunk - state->avail_in;
-                input->size -= chunk - state->avail_in;
+                input_advance(input, chunk - state->avail_in);
                 produced += room - state->avail_out;
                 inflater->is_between = state->block_state == ISAL_BLOCK_FINISH;
                 if (produced == out_size ||
@@ -121,8 +128,7 @@ static int step_zstd(Inflater *inflater, InflaterInput *input, uint8_t *out, siz
                         break;
                 inflater->is_between = r == 0;
         } while (to.pos < to.size && in.pos < in.size);
-        input->data += in.pos;
-        input->size -= in.pos;
+        input_advance(input, in.pos);
         *ret_produced = to.pos;
         return 0;
 }
