@@ -48,6 +48,9 @@ DONE = {
     "GetAttachSockets",
     "RemoveContainer",
     "DeleteStoppedContainers",
+    "ListContainerChanges",
+    "ExportContainer",
+    "Commit",
 }
 
 _METHOD = re.compile(r"^method (\w+)\((.*?)\) ->", re.MULTILINE | re.DOTALL)
