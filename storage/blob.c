@@ -28,13 +28,14 @@ struct BlobReader {
         int fd, stop_fd;
         bool can_block;
         Inflater *inflater;
-        DigestStream blob_stream, diff_stream;
+        DigestStream blob_stream;
         uint8_t input[INPUT_SIZE];
 
         BlobOptions options; /* does not change */
 
         /* The consumer's own. */
         bool holds_block;
+        DigestStream diff_stream; /* of a compressed blob */
 
         pthread_t thread;
         pthread_mutex_t mutex; /* guards what follows; nothing is taken inside it */
@@ -186,7 +187,6 @@ static int inflate_stream(BlobReader *reader, size_t first_size, Error *err) {
                         return -1;
                 if (size == 0)
                         return 0;
-                digest_stream_update(&reader->diff_stream, block->data, size);
                 reader->summary.diff_size += (int64_t)size;
                 if (check_inflated(reader, err) < 0)
                         return -1;
@@ -215,11 +215,9 @@ static int read_stream(BlobReader *reader, Error *err) {
         }
         if (inflater_new(&reader->inflater, summary->compression, err) < 0)
                 return -1;
-        digest_stream_begin(&reader->diff_stream);
         if (inflate_stream(reader, (size_t)n, err) < 0)
                 return -1;
         digest_stream_finish(&reader->blob_stream, &summary->blob_digest);
-        digest_stream_finish(&reader->diff_stream, &summary->diff_digest);
         return 0;
 }
 
@@ -339,6 +337,26 @@ static int take_block(BlobReader *reader, const uint8_t **ret_data, size_t *ret_
         return -1;
 }
 
+/*
+ * Inflating costs what hashing and writing cost together: so the consumer hashes what was inflated,
+ * while it is about to read it anyway. Of a plain blob the reading thread has little else to do.
+ */
+static void hash_block(BlobReader *reader, const uint8_t *data, size_t size) {
+        if (reader->summary.compression == COMPRESSION_NONE)
+                return;
+        if (!reader->diff_stream.context)
+                digest_stream_begin(&reader->diff_stream);
+        digest_stream_update(&reader->diff_stream, data, size);
+}
+
+static void finish_hash(BlobReader *reader) {
+        if (reader->summary.compression == COMPRESSION_NONE)
+                return;
+        if (!reader->diff_stream.context)
+                digest_stream_begin(&reader->diff_stream);
+        digest_stream_finish(&reader->diff_stream, &reader->summary.diff_digest);
+}
+
 int blob_reader_next(BlobReader *reader, const uint8_t **ret_data, size_t *ret_size, Error *err) {
         bool is_first = true;
         int r;
@@ -358,6 +376,10 @@ int blob_reader_next(BlobReader *reader, const uint8_t **ret_data, size_t *ret_s
                 r = take_block(reader, ret_data, ret_size, err);
                 (void)pthread_mutex_unlock(&reader->mutex);
         } while (r == -EAGAIN);
+        if (r > 0)
+                hash_block(reader, *ret_data, *ret_size);
+        else if (r == 0)
+                finish_hash(reader);
         return r;
 }
 

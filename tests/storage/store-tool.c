@@ -195,6 +195,11 @@ static int run_bench(Store *store, int argc _unused_, char **argv, Error *err) {
                      err);
 }
 
+/* stage THREADS BLOB...: unpack all and discard; time, processor time and memory */
+static int run_stage(Store *store, int argc, char **argv, Error *err) {
+        return bench_stage(store, (int)strtol(argv[0], NULL, 10), argv + 1, argc - 1, err);
+}
+
 /* torture SECONDS TAR... */
 static int run_torture(Store *store, int argc, char **argv, Error *err) {
         return torture(store, (int)strtol(argv[0], NULL, 10), argv + 1, argc - 1, err);
@@ -208,7 +213,7 @@ static const Command commands[] = {
         { "containers", 0, run_containers }, { "mount", 1, run_mount },
         { "unmount", 1, run_unmount },       { "count", 1, run_count },
         { "sweep", 0, run_sweep },           { "bench", 3, run_bench },
-        { "torture", 2, run_torture },
+        { "stage", 2, run_stage },           { "torture", 2, run_torture },
 };
 
 int main(int argc, char **argv) {

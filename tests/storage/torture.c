@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/storage/torture.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/fd.h"
 #include "base/random.h"
 #include "base/timestamp.h"
 #include "oci/digest.h"
+#include "storage/layers.h"
 
 /* Images that this process made and did not remove yet, at most so many. */
 #define IMAGES_MAX 8
@@ -219,4 +223,70 @@ int bench(Store *store, const char *image, int rounds, int others, Error *err) {
                        of_step[rounds / 2], of_step[rounds * 9 / 10]);
         }
         return 0;
+}
+
+/* What the threads of bench_stage() share. */
+typedef struct Stages {
+        Store *store;
+        char *const *blobs;
+        int count;
+        atomic_int next, failed;
+        _Atomic int64_t bytes;
+        StoreStagedLayer **layers;
+        Error *errors;
+} Stages;
+
+static void *stage_blobs(void *userdata) {
+        Stages *stages = userdata;
+
+        for (int i; (i = atomic_fetch_add(&stages->next, 1)) < stages->count;) {
+                _cleanup_close_ int fd = open(stages->blobs[i], O_RDONLY | O_CLOEXEC);
+                Error *err = &stages->errors[i];
+                int r = fd < 0 ? error_errno(err, ERR_IO, errno, stages->blobs[i], "cannot open %s",
+                                             stages->blobs[i])
+                               : store_layer_stage(stages->store, fd, NULL, &stages->layers[i],
+                                                   err);
+                if (r < 0)
+                        atomic_store(&stages->failed, i + 1);
+                else
+                        atomic_fetch_add(&stages->bytes,
+                                         store_staged_layer_content(stages->layers[i])->diff_size);
+        }
+        return NULL;
+}
+
+static double seconds_of(struct timeval time) {
+        return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+int bench_stage(Store *store, int threads, char *const *blobs, int count, Error *err) {
+        pthread_t made[16];
+        struct rusage usage;
+        Stages stages = { .store = store, .blobs = blobs, .count = count };
+
+        if (threads < 1 || threads > (int)ARRAY_SIZE(made))
+                return error_set(err, ERR_INVALID, "threads", "1 to 16 threads");
+        stages.layers = xnew(StoreStagedLayer *, (size_t)count);
+        stages.errors = xnew(Error, (size_t)count);
+        double before = now_us();
+        for (int i = 0; i < threads; i++)
+                if (pthread_create(&made[i], NULL, stage_blobs, &stages) != 0)
+                        abort();
+        for (int i = 0; i < threads; i++)
+                (void)pthread_join(made[i], NULL);
+        double wall_s = (now_us() - before) / 1e6;
+        (void)getrusage(RUSAGE_SELF, &usage);
+        for (int i = 0; i < count; i++)
+                (void)store_staged_layer_free(stages.layers[i]);
+        int failed = atomic_load(&stages.failed);
+        if (failed > 0)
+                (void)error_copy(err, &stages.errors[failed - 1]);
+        else
+                printf("{\"bytes\":%lld,\"seconds\":%.3f,\"user\":%.3f,\"system\":%.3f,"
+                       "\"peak_kb\":%ld}\n",
+                       (long long)atomic_load(&stages.bytes), wall_s, seconds_of(usage.ru_utime),
+                       seconds_of(usage.ru_stime), usage.ru_maxrss);
+        free(stages.layers);
+        free(stages.errors);
+        return failed > 0 ? -1 : 0;
 }

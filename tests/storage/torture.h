@@ -20,3 +20,8 @@ int torture(Store *store, int seconds, char *const *tars, int tars_count, Error 
  * bench() - medians of the hot path over @rounds containers of @image, with @others in the store
  */
 int bench(Store *store, const char *image, int rounds, int others, Error *err);
+
+/**
+ * bench_stage() - stage these blobs on @threads threads and discard them; prints what it took
+ */
+int bench_stage(Store *store, int threads, char *const *blobs, int count, Error *err);
