@@ -228,8 +228,22 @@ static int run_on_living(const Runtime *runtime, const char *id, const char *ver
         return error_copy(err, &error);
 }
 
+#define PAUSE_TRIES 4
+
+/* With cgroup v1 a container that starts processes all the time may escape the freezer for a while:
+ * then runc gives up, and leaves it thawed. */
 int runtime_pause(const Runtime *runtime, const char *id, Error *err) {
-        return run_on_living(runtime, id, "pause", err);
+        Error failure = ERROR_INIT;
+        int r = -1;
+
+        for (int i = 0; i < PAUSE_TRIES; i++) {
+                failure = (Error)ERROR_INIT;
+                r = run_on_living(runtime, id, "pause", &failure);
+                if (r == 0 || failure.kind != ERR_RUNTIME ||
+                    !strstr(failure.text, "unable to freeze"))
+                        break;
+        }
+        return r < 0 ? error_copy(err, &failure) : 0;
 }
 
 int runtime_resume(const Runtime *runtime, const char *id, Error *err) {
